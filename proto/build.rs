@@ -58,7 +58,6 @@ fn main() -> io::Result<()> {
         .bytes(["."])
         .type_attribute(".", "#[derive(::serde::Serialize)]")
         .type_attribute(".", "#[allow(missing_docs)]")
-        .enum_attribute(".", "#[serde(rename_all = \"SCREAMING_SNAKE_CASE\")]")
         .enum_attribute("ribstream.v1.Event.body", "#[serde(rename_all = \"snake_case\")]")
         .field_attribute("ribstream.v1.Event.body", "#[serde(flatten)]");
     for (field, absent) in absent_forms(&descriptors.file) {
@@ -91,7 +90,10 @@ fn absent_forms(files: &[FileDescriptorProto]) -> Vec<(String, &'static str)> {
                     (_, Type::Bool) => "::core::ops::Not::not",
                     _ => continue,
                 };
-                forms.push((format!("{}.{}.{}", file.package(), message.name(), field.name()), absent));
+                forms.push((
+                    format!("{}.{}.{}", file.package(), message.name(), field.name()),
+                    absent,
+                ));
             }
         }
     }

@@ -56,10 +56,7 @@ pub(crate) fn distinguisher<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok,
 }
 
 #[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
-pub(crate) fn prefix<S: Serializer>(
-    prefix: &Option<v1::Prefix>,
-    s: S,
-) -> Result<S::Ok, S::Error> {
+pub(crate) fn prefix<S: Serializer>(prefix: &Option<v1::Prefix>, s: S) -> Result<S::Ok, S::Error> {
     match prefix {
         Some(prefix) => {
             s.serialize_str(&format!("{}/{}", address_text(&prefix.address), prefix.length))

@@ -17,7 +17,7 @@ mod json;
 pub mod record;
 
 /// The messages of `ribstream/v1/event.proto`.
-#[allow(clippy::pedantic, reason = "generated code")]
+#[allow(clippy::all, clippy::pedantic, reason = "generated code")]
 pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/ribstream.v1.rs"));
 }
