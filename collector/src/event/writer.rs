@@ -133,6 +133,37 @@ impl Writer {
         }
     }
 
+    /// A message `outer` of nothing but a message `inner` of an address and a
+    /// length: a `PrefixRoute` without path identifier.
+    #[inline]
+    pub fn nested_prefix<const N: usize>(
+        &mut self,
+        outer: u32,
+        inner: u32,
+        address: &[u8; N],
+        length: u8,
+    ) {
+        // Keys of one octet, lengths of one octet: both hold for the few fields
+        // and the 4 or 16 octets that this is for.
+        let key = |field: u32| field.to_le_bytes()[0] << 3 | WireType::LengthDelimited as u8;
+        let octets = N.to_le_bytes()[0];
+        // A length of zero is left out, as any zero.
+        let length_field = if length == 0 { 0 } else { 2 };
+        let inside = 2 + octets + length_field;
+        self.buffer.extend_from_slice(&[
+            key(outer),
+            inside + 2,
+            key(inner),
+            inside,
+            key(1),
+            octets,
+        ]);
+        self.buffer.extend_from_slice(address);
+        if length != 0 {
+            self.buffer.extend_from_slice(&[2 << 3, length]);
+        }
+    }
+
     /// A nested message of a generated type.
     pub fn prost(&mut self, field: u32, message: &impl Message) {
         self.key(field, WireType::LengthDelimited);
@@ -154,6 +185,22 @@ mod tests {
             writer.message(8, |w| w.bytes(3, &value));
             let event = v1::Event::decode(writer.as_slice()).unwrap();
             assert_eq!(event.peer.unwrap().address.as_ref(), value, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_nested_prefix_is_what_the_general_way_writes() {
+        for length in [0, 8, 32] {
+            let mut short = Writer::default();
+            short.nested_prefix(5, 1, &[10, 0, 0, 1], length);
+            let mut general = Writer::default();
+            general.message(5, |w| {
+                w.message(1, |w| {
+                    w.bytes(1, &[10, 0, 0, 1]);
+                    w.uint(2, length.into());
+                });
+            });
+            assert_eq!(short.as_slice(), general.as_slice());
         }
     }
 
