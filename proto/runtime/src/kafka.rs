@@ -11,6 +11,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     config::FromClientConfigAndContext,
     error::KafkaError as ClientError,
+    producer::{BaseProducer, DeliveryResult, Producer, ProducerContext},
     types::RDKafkaErrorCode,
 };
 
@@ -18,6 +19,8 @@ use rdkafka::{
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the controller may take to create topics.
 const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait for the log line that says why no broker answered.
+const REASON_POLL: Duration = Duration::from_millis(50);
 /// How often the metadata is asked for topics that were just created.
 const CREATED_POLL: Duration = Duration::from_millis(100);
 
@@ -188,28 +191,37 @@ impl ClientContext for LastError {
     }
 }
 
-struct Admin {
-    client: AdminClient<LastError>,
-    last_error: LastError,
-    options: KafkaOptions,
+impl ProducerContext for LastError {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
-impl Admin {
+/// A client that only asks for metadata. Of rdkafka's clients the producer is
+/// the one that can be asked and then polled for what went wrong.
+struct Probe {
+    client: BaseProducer<LastError>,
+    last_error: LastError,
+    brokers: String,
+}
+
+impl Probe {
     fn new(options: &KafkaOptions) -> Result<Self, KafkaError> {
         let last_error = LastError::default();
         let config = options.client_config(&[]);
-        let client = AdminClient::from_config_and_context(&config, last_error.clone())
+        let client = BaseProducer::from_config_and_context(&config, last_error.clone())
             .map_err(|error| options.explain(&error))?;
-        Ok(Self { client, last_error, options: options.clone() })
+        Ok(Self { client, last_error, brokers: options.brokers.clone() })
     }
 
     /// The topics that exist and that this client may see. Blocks.
     fn topics(&self, timeout: Duration) -> Result<Vec<String>, KafkaError> {
         // All topics, since a request for one by name may create it with the broker's defaults.
-        let metadata = self.client.inner().fetch_metadata(None, timeout).map_err(|error| {
+        let metadata = self.client.client().fetch_metadata(None, timeout).map_err(|error| {
+            self.client.poll(REASON_POLL);
             let last = self.last_error.0.lock().unwrap_or_else(PoisonError::into_inner).take();
             KafkaError::Unreachable {
-                brokers: self.options.brokers.clone(),
+                brokers: self.brokers.clone(),
                 reason: last.unwrap_or_else(|| error.to_string()),
             }
         })?;
@@ -220,14 +232,14 @@ impl Admin {
 /// Fails unless a broker answers within `timeout`.
 pub async fn check_broker(options: &KafkaOptions, timeout: Duration) -> Result<(), KafkaError> {
     let options = options.clone();
-    blocking(&options.clone(), move || Admin::new(&options)?.topics(timeout)).await.map(drop)
+    blocking(&options.clone(), move || Probe::new(&options)?.topics(timeout)).await.map(drop)
 }
 
 /// Creates those of `topics` that are missing and waits until the brokers know
 /// them. One that exists is taken as it is.
 pub async fn ensure_topics(options: &KafkaOptions, topics: &[TopicSpec]) -> Result<(), KafkaError> {
-    let admin = Arc::new(Admin::new(options)?);
-    let existing = existing(options, &admin).await?;
+    let probe = Arc::new(Probe::new(options)?);
+    let existing = existing(options, &probe).await?;
     let missing: Vec<&TopicSpec> =
         topics.iter().filter(|topic| !existing.contains(&topic.name)).collect();
     if missing.is_empty() {
@@ -242,11 +254,10 @@ pub async fn ensure_topics(options: &KafkaOptions, topics: &[TopicSpec]) -> Resu
     let admin_options = AdminOptions::new()
         .request_timeout(Some(CREATE_TIMEOUT))
         .operation_timeout(Some(CREATE_TIMEOUT));
-    let results = admin
-        .client
-        .create_topics(&new, &admin_options)
-        .await
-        .map_err(|error| options.explain(&error))?;
+    let admin: AdminClient<_> =
+        options.client_config(&[]).create().map_err(|error| options.explain(&error))?;
+    let results =
+        admin.create_topics(&new, &admin_options).await.map_err(|error| options.explain(&error))?;
     for (topic, result) in missing.iter().zip(results) {
         match result {
             Ok(_) => {
@@ -257,7 +268,7 @@ pub async fn ensure_topics(options: &KafkaOptions, topics: &[TopicSpec]) -> Resu
             Err((_, code)) => return Err(not_created(options, topic, code)),
         }
     }
-    wait_for(options, &admin, &missing).await
+    wait_for(options, &probe, &missing).await
 }
 
 fn not_created(options: &KafkaOptions, topic: &TopicSpec, code: RDKafkaErrorCode) -> KafkaError {
@@ -280,20 +291,20 @@ fn not_created(options: &KafkaOptions, topic: &TopicSpec, code: RDKafkaErrorCode
     }
 }
 
-async fn existing(options: &KafkaOptions, admin: &Arc<Admin>) -> Result<Vec<String>, KafkaError> {
-    let admin = Arc::clone(admin);
-    blocking(options, move || admin.topics(METADATA_TIMEOUT)).await
+async fn existing(options: &KafkaOptions, probe: &Arc<Probe>) -> Result<Vec<String>, KafkaError> {
+    let probe = Arc::clone(probe);
+    blocking(options, move || probe.topics(METADATA_TIMEOUT)).await
 }
 
 /// The controller answers before every broker has heard of the topic.
 async fn wait_for(
     options: &KafkaOptions,
-    admin: &Arc<Admin>,
+    probe: &Arc<Probe>,
     topics: &[&TopicSpec],
 ) -> Result<(), KafkaError> {
     let waited = tokio::time::timeout(CREATE_TIMEOUT, async {
         loop {
-            let existing = existing(options, admin).await?;
+            let existing = existing(options, probe).await?;
             if topics.iter().all(|topic| existing.contains(&topic.name)) {
                 return Ok(());
             }
