@@ -263,10 +263,7 @@ fn write_prefix<const N: usize>(w: &mut Writer, prefix: &Prefix) {
     match prefix.path_id {
         None => w.nested_prefix(routes_field::PREFIXES, 1, address, prefix.length),
         Some(path_id) => w.message(routes_field::PREFIXES, |w| {
-            w.message(1, |w| {
-                w.bytes(1, address);
-                w.uint(2, prefix.length.into());
-            });
+            w.prefix(1, address, prefix.length);
             w.optional_uint(2, path_id.into());
         }),
     }

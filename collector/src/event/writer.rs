@@ -143,13 +143,16 @@ impl Writer {
         address: &[u8; N],
         length: u8,
     ) {
+        if length == 0 || length >= 0x80 {
+            // A length that is left out, or takes two octets.
+            self.message(outer, |w| w.prefix(inner, address, length));
+            return;
+        }
         // Keys of one octet, lengths of one octet: both hold for the few fields
         // and the 4 or 16 octets that this is for.
         let key = |field: u32| field.to_le_bytes()[0] << 3 | WireType::LengthDelimited as u8;
         let octets = N.to_le_bytes()[0];
-        // A length of zero is left out, as any zero.
-        let length_field = if length == 0 { 0 } else { 2 };
-        let inside = 2 + octets + length_field;
+        let inside = 2 + octets + 2;
         self.buffer.extend_from_slice(&[
             key(outer),
             inside + 2,
@@ -159,9 +162,15 @@ impl Writer {
             octets,
         ]);
         self.buffer.extend_from_slice(address);
-        if length != 0 {
-            self.buffer.extend_from_slice(&[2 << 3, length]);
-        }
+        self.buffer.extend_from_slice(&[2 << 3 | WireType::Varint as u8, length]);
+    }
+
+    /// A `Prefix`.
+    pub fn prefix(&mut self, field: u32, address: &[u8], length: u8) {
+        self.message(field, |w| {
+            w.bytes(1, address);
+            w.uint(2, length.into());
+        });
     }
 
     /// A nested message of a generated type.
@@ -190,16 +199,11 @@ mod tests {
 
     #[test]
     fn a_nested_prefix_is_what_the_general_way_writes() {
-        for length in [0, 8, 32] {
+        for length in [0, 8, 32, 127, 128] {
             let mut short = Writer::default();
-            short.nested_prefix(5, 1, &[10, 0, 0, 1], length);
+            short.nested_prefix(5, 1, &[7; 16], length);
             let mut general = Writer::default();
-            general.message(5, |w| {
-                w.message(1, |w| {
-                    w.bytes(1, &[10, 0, 0, 1]);
-                    w.uint(2, length.into());
-                });
-            });
+            general.message(5, |w| w.prefix(1, &[7; 16], length));
             assert_eq!(short.as_slice(), general.as_slice());
         }
     }

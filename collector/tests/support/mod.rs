@@ -14,20 +14,20 @@ use ribstream_collector::{
 };
 use ribstream_proto::v1::{DeadLetter, Event, RouteUpdate, event::Body};
 
-pub const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-pub const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
+pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(crate) const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
 
-pub const MAX_MESSAGE: usize = 1_000_000;
+pub(crate) const MAX_MESSAGE: usize = 1_000_000;
 
 /// A session with everything that it has handed out.
-pub struct Heard {
-    pub session: Session,
-    pub events: Vec<(String, Event)>,
-    pub dead: Vec<DeadLetter>,
+pub(crate) struct Heard {
+    pub(crate) session: Session,
+    pub(crate) events: Vec<(String, Event)>,
+    pub(crate) dead: Vec<DeadLetter>,
 }
 
 impl Heard {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             session: Session::new(Origin {
                 collector: Arc::from("test"),
@@ -41,7 +41,7 @@ impl Heard {
     }
 
     /// What a session makes of these messages.
-    pub fn of<'a>(messages: impl IntoIterator<Item = &'a Vec<u8>>) -> Self {
+    pub(crate) fn of<'a>(messages: impl IntoIterator<Item = &'a Vec<u8>>) -> Self {
         let mut heard = Self::new();
         for message in messages {
             heard.message(message);
@@ -50,7 +50,7 @@ impl Heard {
     }
 
     /// What a session makes of a whole stream.
-    pub fn stream(mut bytes: &[u8]) -> Self {
+    pub(crate) fn stream(mut bytes: &[u8]) -> Self {
         let mut heard = Self::new();
         while let Some(length) = next_frame(bytes, MAX_MESSAGE).unwrap() {
             let (frame, rest) = bytes.split_at(length);
@@ -60,20 +60,20 @@ impl Heard {
         heard
     }
 
-    pub fn message(&mut self, frame: &[u8]) {
+    pub(crate) fn message(&mut self, frame: &[u8]) {
         let (events, dead) = (&mut self.events, &mut self.dead);
         self.session
             .message(frame, 1_000_000, &mut |record: Record<'_>| keep(&record, events, dead));
     }
 
-    pub fn end(&mut self, reason: ribstream_proto::v1::RouterDownReason) {
+    pub(crate) fn end(&mut self, reason: ribstream_proto::v1::RouterDownReason) {
         let (events, dead) = (&mut self.events, &mut self.dead);
         self.session
             .end(reason, "", 2_000_000, &mut |record: Record<'_>| keep(&record, events, dead));
     }
 
     /// The route updates, with the further ones of a message taken out of the first.
-    pub fn updates(&self) -> Vec<RouteUpdate> {
+    pub(crate) fn updates(&self) -> Vec<RouteUpdate> {
         self.events
             .iter()
             .filter_map(|(_, event)| match &event.body {
@@ -87,7 +87,7 @@ impl Heard {
             .collect()
     }
 
-    pub fn bodies(&self) -> Vec<&Body> {
+    pub(crate) fn bodies(&self) -> Vec<&Body> {
         self.events.iter().filter_map(|(_, event)| event.body.as_ref()).collect()
     }
 }
@@ -103,7 +103,7 @@ fn keep(record: &Record<'_>, events: &mut Vec<(String, Event)>, dead: &mut Vec<D
 }
 
 /// The prefixes of routes, as text.
-pub fn prefixes(routes: &[ribstream_proto::v1::Routes]) -> Vec<String> {
+pub(crate) fn prefixes(routes: &[ribstream_proto::v1::Routes]) -> Vec<String> {
     routes
         .iter()
         .flat_map(|routes| &routes.prefixes)
@@ -117,7 +117,7 @@ pub fn prefixes(routes: &[ribstream_proto::v1::Routes]) -> Vec<String> {
         .collect()
 }
 
-pub fn bmp(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn bmp(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut message = vec![3];
     message.extend(u32::try_from(body.len() + 6).unwrap().to_be_bytes());
     message.push(kind);
@@ -125,7 +125,7 @@ pub fn bmp(kind: u8, body: &[u8]) -> Vec<u8> {
     message
 }
 
-pub fn peer_header(peer_type: u8, flags: u8) -> Vec<u8> {
+pub(crate) fn peer_header(peer_type: u8, flags: u8) -> Vec<u8> {
     let mut header = vec![peer_type, flags];
     header.extend([0; 8 + 12]);
     header.extend(PEER.octets());
@@ -135,7 +135,7 @@ pub fn peer_header(peer_type: u8, flags: u8) -> Vec<u8> {
     header
 }
 
-pub fn bgp(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn bgp(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut message = vec![0xff; 16];
     message.extend(u16::try_from(body.len() + 19).unwrap().to_be_bytes());
     message.push(kind);
@@ -144,7 +144,7 @@ pub fn bgp(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// An OPEN with these capabilities, all in one parameter.
-pub fn open(asn: u16, capabilities: &[(u8, &[u8])]) -> Vec<u8> {
+pub(crate) fn open(asn: u16, capabilities: &[(u8, &[u8])]) -> Vec<u8> {
     let mut caps = Vec::new();
     for (code, value) in capabilities {
         caps.extend([*code, u8::try_from(value.len()).unwrap()]);
@@ -164,7 +164,13 @@ pub fn open(asn: u16, capabilities: &[(u8, &[u8])]) -> Vec<u8> {
     bgp(1, &body)
 }
 
-pub fn peer_up(peer_type: u8, flags: u8, sent: &[u8], received: &[u8], tlvs: &[u8]) -> Vec<u8> {
+pub(crate) fn peer_up(
+    peer_type: u8,
+    flags: u8,
+    sent: &[u8],
+    received: &[u8],
+    tlvs: &[u8],
+) -> Vec<u8> {
     let mut body = peer_header(peer_type, flags);
     body.extend([0; 12]);
     body.extend(ROUTER.octets());
@@ -176,13 +182,13 @@ pub fn peer_up(peer_type: u8, flags: u8, sent: &[u8], received: &[u8], tlvs: &[u
 }
 
 /// Both OPENs with the 4-octet AS capability and nothing else.
-pub fn plain_peer_up() -> Vec<u8> {
+pub(crate) fn plain_peer_up() -> Vec<u8> {
     let four = 65011_u32.to_be_bytes();
     let open = open(65011, &[(65, &four)]);
     peer_up(0, 0, &open, &open, &[])
 }
 
-pub fn attribute(flags: u8, kind: u8, value: &[u8]) -> Vec<u8> {
+pub(crate) fn attribute(flags: u8, kind: u8, value: &[u8]) -> Vec<u8> {
     let mut attribute = vec![flags | 0x10, kind];
     attribute.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
     attribute.extend(value);
@@ -190,14 +196,14 @@ pub fn attribute(flags: u8, kind: u8, value: &[u8]) -> Vec<u8> {
 }
 
 /// ORIGIN IGP, AS_PATH of one AS, NEXT_HOP.
-pub fn base_attributes() -> Vec<u8> {
+pub(crate) fn base_attributes() -> Vec<u8> {
     let mut attributes = attribute(0x40, 1, &[0]);
     attributes.extend(attribute(0x40, 2, &[2, 1, 0, 0, 0xfd, 0xf3]));
     attributes.extend(attribute(0x40, 3, &PEER.octets()));
     attributes
 }
 
-pub fn update(withdrawn: &[u8], attributes: &[u8], announced: &[u8]) -> Vec<u8> {
+pub(crate) fn update(withdrawn: &[u8], attributes: &[u8], announced: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     body.extend(u16::try_from(withdrawn.len()).unwrap().to_be_bytes());
     body.extend(withdrawn);
@@ -207,7 +213,7 @@ pub fn update(withdrawn: &[u8], attributes: &[u8], announced: &[u8]) -> Vec<u8> 
     bgp(2, &body)
 }
 
-pub fn route_monitoring(peer_type: u8, flags: u8, updates: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn route_monitoring(peer_type: u8, flags: u8, updates: &[Vec<u8>]) -> Vec<u8> {
     let mut body = peer_header(peer_type, flags);
     for update in updates {
         body.extend(update);
