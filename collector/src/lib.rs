@@ -13,9 +13,18 @@
 
 pub mod bgp;
 pub mod bmp;
+pub mod config;
+pub mod connection;
 pub mod decode;
 pub mod event;
 pub mod frame;
+pub mod listener;
+pub mod metrics;
+pub mod output;
+pub mod publish;
+pub mod replay;
+pub mod run;
 pub mod session;
 pub mod source;
+pub mod topics;
 pub mod wire;

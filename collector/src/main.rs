@@ -1,17 +1,55 @@
-//! x
-fn main() -> anyhow::Result<()> {
-    let f = std::env::args().nth(1).unwrap();
-    let s = std::env::args().nth(2).is_some();
-    let i = ribstream_collector::source::open(std::path::Path::new(&f))?;
-    if s {
-        let (s, r) = ribstream_collector::decode::summary(i, 1_000_000);
-        println!("{}", serde_json::to_string(&s)?);
-        r
-    } else {
-        ribstream_collector::decode::lines(
-            i,
-            1_000_000,
-            std::io::BufWriter::new(std::io::stdout().lock()),
-        )
+//! The command `ribstream-collector`.
+
+use std::{io, process::ExitCode};
+
+use anyhow::Context as _;
+use ribstream_collector::{
+    config::{Cli, Command, DecodeOptions, RunOptions},
+    decode, listener, replay, run, source,
+};
+use ribstream_runtime::{config, log::LogOptions, shutdown};
+use tokio::runtime::Runtime;
+
+fn main() -> ExitCode {
+    let cli: Cli = config::parse();
+    let done = match &cli.command {
+        Command::Run(options) => collect(&cli.log, options.clone()),
+        Command::Decode(options) => decode_file(options),
+        Command::Replay(options) => {
+            runtime().and_then(|runtime| runtime.block_on(replay::run(options)))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Runtime::new().context("cannot start the runtime")
+}
+
+fn collect(log: &LogOptions, options: RunOptions) -> anyhow::Result<()> {
+    log.init()?;
+    runtime()?.block_on(async {
+        let shutdown = shutdown::signal();
+        let listener = listener::bind(options.listen)?;
+        let http = listener::bind(options.http)?;
+        run::run(listener, http, options, shutdown).await
+    })
+}
+
+fn decode_file(options: &DecodeOptions) -> anyhow::Result<()> {
+    let input = source::open(&options.file)?;
+    let output = io::BufWriter::new(io::stdout().lock());
+    if !options.summary {
+        return decode::lines(input, options.max_message, output);
+    }
+    let (summary, result) = decode::summary(input, options.max_message);
+    serde_json::to_writer_pretty(output, &summary)?;
+    println!();
+    result
 }
