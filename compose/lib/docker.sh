@@ -23,4 +23,6 @@ docker_remove() {
     rm -rf "${instance:?}"
 }
 docker_running() { project ps -q --status running "$(service "$1")" 2>/dev/null | grep . | cut -c 1-12; }
+docker_pids() { docker top "$(project ps -q "$(service "$1")")" -o pid | tail -n +2; }
+docker_topic_bytes() { project exec -T kafka sh -c 'cat /var/lib/kafka/data/"$0"-[0-9]*/*.log | wc -c' "$1"; }
 docker_psql() { project exec -T -e PGPASSWORD=ribstream timescaledb psql -h 127.0.0.1 -U ribstream "$@"; }

@@ -186,6 +186,8 @@ native_remove() {
 }
 
 native_running() { "${1}_pid"; }
+native_pids() { processes "$1"; }
+native_topic_bytes() { cat "$instance/kafka-data/$1"-[0-9]*/*.log 2>/dev/null | wc -c; }
 
 native_psql() {
     chroot "$postgres_root" env LC_ALL=C.UTF-8 PGPASSWORD=ribstream PAGER= psql -h 127.0.0.1 -p "$postgres_port" -U ribstream "$@"

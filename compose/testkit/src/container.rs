@@ -11,12 +11,12 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt};
 use crate::reaper::Reaper;
 
 /// How long a container may take, its image's download included.
-const START: Duration = Duration::from_secs(300);
+const START: Duration = Duration::from_mins(5);
 
 /// A running container, removed when dropped or when the test process ends.
 #[derive(Debug)]
 pub(crate) struct Container {
-    pub(crate) container: ContainerAsync<GenericImage>,
+    pub(crate) handle: ContainerAsync<GenericImage>,
     /// The port of this machine that leads to it; the same after a restart.
     pub(crate) port: u16,
     _reaper: Reaper,
@@ -33,7 +33,7 @@ impl Container {
         )?;
         let reaper = Reaper::new(["docker", "rm", "--force", "--volumes", container.id()])
             .context("cannot start a shell that removes the container")?;
-        Ok(Self { container, port, _reaper: reaper })
+        Ok(Self { handle: container, port, _reaper: reaper })
     }
 }
 

@@ -14,7 +14,7 @@ use crate::reaper::Reaper;
 use crate::unique;
 
 /// How long a restarted container may take to serve again.
-const SERVING: Duration = Duration::from_secs(60);
+const SERVING: Duration = Duration::from_mins(1);
 
 /// A server, by whichever means there are.
 #[derive(Debug)]
@@ -22,15 +22,15 @@ enum Server {
     /// An instance of `compose/stack`, whose path `RIBSTREAM_TEST_STACK` gives.
     Stack { script: PathBuf, instance: String, server: &'static str, _reaper: Reaper },
     /// A container, where no stack is named.
-    Container(Container),
+    Container(Box<Container>),
 }
 
 impl Server {
     async fn start(server: &'static str) -> Result<Self> {
         let Some(script) = std::env::var_os("RIBSTREAM_TEST_STACK").map(PathBuf::from) else {
             return Ok(Self::Container(match server {
-                "kafka" => container::kafka().await?,
-                _ => container::postgres().await?,
+                "kafka" => Box::new(container::kafka().await?),
+                _ => Box::new(container::postgres().await?),
             }));
         };
         let prefix = std::env::var("RIBSTREAM_TEST_INSTANCES").unwrap_or_else(|_| "own".into());
@@ -83,35 +83,35 @@ impl Server {
         match self {
             Self::Stack { .. } => self.stack("kill").await.map(drop),
             // No time to end by itself: SIGKILL.
-            Self::Container(it) => Ok(it.container.stop_with_timeout(Some(0)).await?),
+            Self::Container(it) => Ok(it.handle.stop_with_timeout(Some(0)).await?),
         }
     }
 
     async fn stop(&self) -> Result<()> {
         match self {
             Self::Stack { .. } => self.stack("stop").await.map(drop),
-            Self::Container(it) => Ok(it.container.stop().await?),
+            Self::Container(it) => Ok(it.handle.stop().await?),
         }
     }
 
     async fn restart(&self) -> Result<()> {
         match self {
             Self::Stack { .. } => self.stack("start").await.map(drop),
-            Self::Container(it) => Ok(it.container.start().await?),
+            Self::Container(it) => Ok(it.handle.start().await?),
         }
     }
 
     async fn pause(&self) -> Result<()> {
         match self {
             Self::Stack { .. } => self.stack("pause").await.map(drop),
-            Self::Container(it) => Ok(it.container.pause().await?),
+            Self::Container(it) => Ok(it.handle.pause().await?),
         }
     }
 
     async fn resume(&self) -> Result<()> {
         match self {
             Self::Stack { .. } => self.stack("resume").await.map(drop),
-            Self::Container(it) => Ok(it.container.unpause().await?),
+            Self::Container(it) => Ok(it.handle.unpause().await?),
         }
     }
 }

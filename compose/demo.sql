@@ -1,0 +1,75 @@
+-- What `make demo` shows of the latest session of each router.
+\pset null '-'
+\pset footer off
+set timezone = 'UTC';
+
+create temporary view latest as
+select router_id, max(session) as session from bmp_sessions group by router_id;
+
+\echo
+\echo '-- Routers'
+select r.identity as router, s.sys_name, left(s.sys_descr, 32) as sys_descr,
+    s.started::timestamptz(0) as started, session_end_name(s.end_reason) as ended_by
+from latest
+join bmp_sessions s using (router_id, session)
+join routers r on r.id = router_id
+order by router;
+
+\echo '-- Peers, by what their latest Peer Up or Peer Down said'
+select router, peer_type, peer, asn, bgp_id, up, down_reason
+from peer_status
+order by router, peer_type, peer, asn;
+
+\echo '-- Routes received, by view and family'
+with events as (
+    select session, peer_id, view, afi, safi, action, prefix::text as nlri from route_events
+    union all
+    select session, peer_id, view, afi, safi, action, null from other_events
+)
+select r.identity as router, rib_view_name(e.view) as rib_view, family_name(e.afi, e.safi) as family,
+    count(*) filter (where e.action = 'announce') as announced,
+    count(*) filter (where e.action = 'withdraw') as withdrawn,
+    count(distinct e.nlri) as prefixes
+from events e
+join peers p on p.id = e.peer_id
+join latest on latest.router_id = p.router_id and latest.session = e.session
+join routers r on r.id = p.router_id
+group by 1, 2, 3
+order by 1, 2, 3;
+\echo '   (a family that is not decoded yet counts NLRI fields, and keeps their bytes)'
+\echo
+
+\echo '-- The most unstable prefixes: changes after the initial dump'
+select r.identity as router, e.prefix, count(*) as changes,
+    count(*) filter (where e.action = 'withdraw') as withdrawals,
+    count(distinct e.as_path) as paths, count(distinct e.peer_id) as peers
+from route_events e
+join peers p on p.id = e.peer_id
+join latest on latest.router_id = p.router_id and latest.session = e.session
+join routers r on r.id = p.router_id
+where not e.initial_dump
+group by 1, 2
+order by changes desc, router, prefix
+limit 8;
+
+\echo '-- The history of the first of them, as its first peer saw it'
+with unstable as (
+    select e.prefix, e.session
+    from route_events e
+    join peers p on p.id = e.peer_id
+    join latest on latest.router_id = p.router_id and latest.session = e.session
+    where not e.initial_dump
+    group by e.prefix, e.session
+    order by count(*) desc, e.prefix
+    limit 1
+), first_peer as (
+    select e.prefix, e.session, min(e.peer_id) as peer_id
+    from route_events e join unstable u on u.prefix = e.prefix and u.session = e.session
+    group by e.prefix, e.session
+)
+select l.prefix, l.peer, l.rib_view, l.router_time::timestamptz(3) as router_time, l.action,
+    l.next_hop, l.as_path, l.communities
+from route_log l
+join first_peer f on f.prefix = l.prefix and f.session = l.session and f.peer_id = l.peer_id
+order by l.sequence, l.ordinal
+limit 12;
