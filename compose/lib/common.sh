@@ -14,14 +14,14 @@ die() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Which way servers are run here: docker where an engine answers, else native.
+# Which way servers are run here: docker where an engine answers, else native. Scripts that
+# call others ask once and export the answer.
 engine() {
     if [[ -z ${RIBSTREAM_ENGINE:-} ]]; then
         RIBSTREAM_ENGINE=native
         if have docker && docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then
             RIBSTREAM_ENGINE=docker
         fi
-        export RIBSTREAM_ENGINE
     fi
     case $RIBSTREAM_ENGINE in
     docker | native) printf '%s\n' "$RIBSTREAM_ENGINE" ;;
