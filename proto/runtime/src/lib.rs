@@ -1,1 +1,13 @@
-//! x
+//! What both Ribstream daemons need beside the events.
+//!
+//! - [`config`]: command line, environment and TOML file, in one precedence
+//! - [`log`]: structured logs to standard error
+//! - [`http`]: `/metrics`, `/healthz` and `/readyz`
+//! - [`kafka`]: client options, and the checks made before work begins
+//! - [`shutdown`]: from a signal to a cancellation token
+
+pub mod config;
+pub mod http;
+pub mod kafka;
+pub mod log;
+pub mod shutdown;
