@@ -12,9 +12,6 @@ use super::{
     route::{self, UpdateRows},
 };
 
-/// The latest time that `timestamptz` holds, the end of the year 294275.
-const MAX_MICROS: i64 = 9_223_371_331_199_999_999 / 1000 * 1000;
-
 /// What the rows of an event have in common.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Envelope {
@@ -49,10 +46,10 @@ fn append(
     peer: Option<PeerSlot>,
     rows: &mut Rows,
 ) -> Result<(), RowError> {
-    let time = micros("received_at", event.received_at)?;
-    let session = micros("session", event.session)?;
+    let time = number("received_at", event.received_at)?;
+    let session = number("session", event.session)?;
     let sequence = number("sequence", event.sequence)?;
-    let router_time = event.router_time.map(|time| micros("router_time", time)).transpose()?;
+    let router_time = event.router_time.map(|time| number("router_time", time)).transpose()?;
     let envelope = || {
         let peer = peer.ok_or(RowError::NoPeer)?;
         Ok(Envelope { peer, time, router_time, session, sequence })
@@ -106,13 +103,6 @@ fn append(
             Ok(())
         }
     }
-}
-
-/// Microseconds since 1970 that `timestamptz` can hold.
-fn micros(field: &'static str, value: u64) -> Result<i64, RowError> {
-    number(field, value).and_then(|micros| {
-        if micros <= MAX_MICROS { Ok(micros) } else { Err(RowError::OutOfRange { field, value }) }
-    })
 }
 
 /// A number that `bigint` can hold.

@@ -20,6 +20,7 @@ mod route;
 
 pub use change::{Change, PeerChange, SessionChange};
 pub use encode::encode;
+pub(crate) use peer::{header_asn, header_bgp_id};
 
 /// Why an event cannot become rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
