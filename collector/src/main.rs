@@ -1,1 +1,55 @@
-fn main() {}
+//! The command `ribstream-collector`.
+
+use std::{io, process::ExitCode};
+
+use anyhow::Context as _;
+use ribstream_collector::{
+    config::{Cli, Command, DecodeOptions, RunOptions},
+    decode, listener, replay, run, source,
+};
+use ribstream_runtime::{config, log::LogOptions, shutdown};
+use tokio::runtime::Runtime;
+
+fn main() -> ExitCode {
+    let cli: Cli = config::parse();
+    let done = match &cli.command {
+        Command::Run(options) => collect(&cli.log, options.clone()),
+        Command::Decode(options) => decode_file(options),
+        Command::Replay(options) => {
+            runtime().and_then(|runtime| runtime.block_on(replay::run(options)))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    Runtime::new().context("cannot start the runtime")
+}
+
+fn collect(log: &LogOptions, options: RunOptions) -> anyhow::Result<()> {
+    log.init()?;
+    runtime()?.block_on(async {
+        let shutdown = shutdown::signal();
+        let listener = listener::bind(options.listen)?;
+        let http = listener::bind(options.http)?;
+        run::run(listener, http, options, shutdown).await
+    })
+}
+
+fn decode_file(options: &DecodeOptions) -> anyhow::Result<()> {
+    let input = source::open(&options.file)?;
+    let output = io::BufWriter::new(io::stdout().lock());
+    if !options.summary {
+        return decode::lines(input, options.max_message, output);
+    }
+    let (summary, result) = decode::summary(input, options.max_message);
+    serde_json::to_writer_pretty(output, &summary)?;
+    println!();
+    result
+}

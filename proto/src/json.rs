@@ -108,7 +108,11 @@ enum_forms! {
     router_down_reason: RouterDownReason, "ROUTER_DOWN_REASON_";
 }
 
-#[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
+#[allow(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference to the field"
+)]
 pub(crate) fn origin<S: Serializer>(value: &Option<i32>, s: S) -> Result<S::Ok, S::Error> {
     match value {
         Some(value) => {

@@ -24,18 +24,31 @@ pub const TOPIC_EVENTS: &str = "ribstream.events";
 /// Default name of the dead-letter topic.
 pub const TOPIC_DEAD_LETTER: &str = "ribstream.dead-letter";
 
-/// The value of the [`HEADER_EVENT`] header: the name of the body's field.
+/// Values of the [`HEADER_EVENT`] header: the names of the bodies of an event.
+pub mod event {
+    #![allow(missing_docs, reason = "named as in event.proto")]
+    pub const ROUTE_UPDATE: &str = "route_update";
+    pub const PEER_UP: &str = "peer_up";
+    pub const PEER_DOWN: &str = "peer_down";
+    pub const STATS_REPORT: &str = "stats_report";
+    pub const ROUTE_MIRROR: &str = "route_mirror";
+    pub const ROUTER_UP: &str = "router_up";
+    pub const ROUTER_DOWN: &str = "router_down";
+    pub const HEARTBEAT: &str = "heartbeat";
+}
+
+/// The value of the [`HEADER_EVENT`] header of an event with this body.
 #[must_use]
-pub fn event_type(body: &Body) -> &'static str {
+pub const fn event_type(body: &Body) -> &'static str {
     match body {
-        Body::RouteUpdate(_) => "route_update",
-        Body::PeerUp(_) => "peer_up",
-        Body::PeerDown(_) => "peer_down",
-        Body::StatsReport(_) => "stats_report",
-        Body::RouteMirror(_) => "route_mirror",
-        Body::RouterUp(_) => "router_up",
-        Body::RouterDown(_) => "router_down",
-        Body::Heartbeat(_) => "heartbeat",
+        Body::RouteUpdate(_) => event::ROUTE_UPDATE,
+        Body::PeerUp(_) => event::PEER_UP,
+        Body::PeerDown(_) => event::PEER_DOWN,
+        Body::StatsReport(_) => event::STATS_REPORT,
+        Body::RouteMirror(_) => event::ROUTE_MIRROR,
+        Body::RouterUp(_) => event::ROUTER_UP,
+        Body::RouterDown(_) => event::ROUTER_DOWN,
+        Body::Heartbeat(_) => event::HEARTBEAT,
     }
 }
 
@@ -89,13 +102,15 @@ pub fn distinguisher_text(bytes: &[u8]) -> String {
     let Ok(bytes) = <[u8; 8]>::try_from(bytes) else {
         return "0".to_owned();
     };
-    let [t0, t1, a, b, c, d, e, f] = bytes;
-    match (u16::from_be_bytes([t0, t1]), bytes) {
-        (_, [0, 0, 0, 0, 0, 0, 0, 0]) => "0".to_owned(),
-        (0, _) => format!("{}:{}", u16::from_be_bytes([a, b]), u32::from_be_bytes([c, d, e, f])),
-        (1, _) => format!("{}:{}", Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([e, f])),
-        (2, _) => format!("{}:{}", u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f])),
-        _ => format!("{:016x}", u64::from_be_bytes(bytes)),
+    let value = u64::from_be_bytes(bytes);
+    let [_, _, administrator @ .., _, _] = bytes;
+    let wide = u32::from_be_bytes(administrator);
+    match value >> 48 {
+        _ if value == 0 => "0".to_owned(),
+        0 => format!("{}:{}", wide >> 16, value & 0xffff_ffff),
+        1 => format!("{}:{}", Ipv4Addr::from(wide), value & 0xffff),
+        2 => format!("{wide}:{}", value & 0xffff),
+        _ => format!("{value:016x}"),
     }
 }
 

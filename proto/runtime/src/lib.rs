@@ -5,9 +5,11 @@
 //! - [`http`]: `/metrics`, `/healthz` and `/readyz`
 //! - [`kafka`]: client options, and the checks made before work begins
 //! - [`shutdown`]: from a signal to a cancellation token
+//! - [`units`]: durations and sizes as flags take them
 
 pub mod config;
 pub mod http;
 pub mod kafka;
 pub mod log;
 pub mod shutdown;
+pub mod units;

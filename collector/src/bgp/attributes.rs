@@ -1,0 +1,399 @@
+//! Path attributes (RFC 4271, 4.3 and 5) and what RFC 7606 makes of broken ones.
+//!
+//! ```text
+//! | Flags (1) | Type (1) | Length (1, or 2 with flag 0x10) | Value |
+//! ```
+
+use smallvec::SmallVec;
+
+use super::as_path::{AsPath, AsWidth};
+use crate::wire::{Malformed, Reader};
+
+const FLAG_OPTIONAL: u8 = 0x80;
+const FLAG_TRANSITIVE: u8 = 0x40;
+const FLAG_EXTENDED_LENGTH: u8 = 0x10;
+
+/// Path attribute types (IANA, BGP Path Attributes).
+pub mod attribute_type {
+    #![allow(missing_docs, reason = "the registry's own names")]
+    pub const ORIGIN: u8 = 1;
+    pub const AS_PATH: u8 = 2;
+    pub const NEXT_HOP: u8 = 3;
+    pub const MULTI_EXIT_DISC: u8 = 4;
+    pub const LOCAL_PREF: u8 = 5;
+    pub const ATOMIC_AGGREGATE: u8 = 6;
+    pub const AGGREGATOR: u8 = 7;
+    pub const COMMUNITIES: u8 = 8;
+    pub const ORIGINATOR_ID: u8 = 9;
+    pub const CLUSTER_LIST: u8 = 10;
+    pub const MP_REACH_NLRI: u8 = 14;
+    pub const MP_UNREACH_NLRI: u8 = 15;
+    pub const EXTENDED_COMMUNITIES: u8 = 16;
+    pub const AS4_PATH: u8 = 17;
+    pub const AS4_AGGREGATOR: u8 = 18;
+    pub const LARGE_COMMUNITY: u8 = 32;
+    pub const ONLY_TO_CUSTOMER: u8 = 35;
+}
+use attribute_type as ty;
+
+/// What is done about a malformed attribute (RFC 7606, 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The attribute is left out, the routes stand.
+    Discard,
+    /// The routes that the UPDATE announces count as withdrawn.
+    TreatAsWithdraw,
+}
+
+/// A malformed attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttributeError<'a> {
+    /// Its type.
+    pub kind: u8,
+    /// What is done about it.
+    pub verdict: Verdict,
+    /// What is wrong with it.
+    pub reason: Malformed,
+    /// Its value as sent.
+    pub value: &'a [u8],
+}
+
+/// An attribute as sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawAttribute<'a> {
+    /// Its flags.
+    pub flags: u8,
+    /// Its type.
+    pub kind: u8,
+    /// Its value.
+    pub value: &'a [u8],
+}
+
+/// AGGREGATOR (RFC 4271, 5.1.7) or AS4_AGGREGATOR (RFC 6793).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aggregator {
+    /// The AS that aggregated.
+    pub asn: u32,
+    /// The router that aggregated.
+    pub address: [u8; 4],
+}
+
+/// The path attributes of an UPDATE but for the MP ones, each checked.
+#[derive(Clone, Debug, Default)]
+pub struct Attributes<'a> {
+    /// 0 IGP, 1 EGP, 2 INCOMPLETE.
+    pub origin: Option<u8>,
+    /// AS_PATH.
+    pub as_path: Option<AsPath<'a>>,
+    /// AS4_PATH.
+    pub as4_path: Option<AsPath<'a>>,
+    /// NEXT_HOP, 4 octets.
+    pub next_hop: Option<&'a [u8; 4]>,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// LOCAL_PREF.
+    pub local_pref: Option<u32>,
+    /// ATOMIC_AGGREGATE.
+    pub atomic_aggregate: bool,
+    /// AGGREGATOR.
+    pub aggregator: Option<Aggregator>,
+    /// AS4_AGGREGATOR.
+    pub as4_aggregator: Option<Aggregator>,
+    /// COMMUNITIES, 4 octets each.
+    pub communities: &'a [u8],
+    /// Extended Communities, 8 octets each.
+    pub extended_communities: &'a [u8],
+    /// LARGE_COMMUNITY, 12 octets each.
+    pub large_communities: &'a [u8],
+    /// ORIGINATOR_ID.
+    pub originator_id: Option<&'a [u8; 4]>,
+    /// CLUSTER_LIST, 4 octets each.
+    pub cluster_list: &'a [u8],
+    /// ONLY_TO_CUSTOMER.
+    pub only_to_customer: Option<u32>,
+    /// Every other attribute.
+    pub other: SmallVec<[RawAttribute<'a>; 2]>,
+    /// What was malformed.
+    pub errors: Vec<AttributeError<'a>>,
+    /// Types seen, a bit each.
+    seen: [u64; 4],
+}
+
+impl<'a> Attributes<'a> {
+    /// Reads one attribute after the other and hands MP_REACH_NLRI and
+    /// MP_UNREACH_NLRI to `mp`, as often as they come. `expected` is the width of
+    /// AS numbers to try first.
+    pub(super) fn parse(
+        bytes: &'a [u8],
+        expected: Option<AsWidth>,
+        mut mp: impl FnMut(RawAttribute<'a>) -> Result<(), Malformed>,
+    ) -> Result<Self, Malformed> {
+        let mut attributes = Self::default();
+        let mut as_path = None;
+        let mut reader = Reader::new(bytes);
+        while reader.any_left() {
+            let before = reader.rest();
+            let attribute = match RawAttribute::read(&mut reader) {
+                Ok(attribute) => attribute,
+                Err(reason) => {
+                    // The list is cut: what it announces cannot be trusted (RFC 7606, 4).
+                    let kind = before.get(1).copied().unwrap_or_default();
+                    attributes.fail(kind, Verdict::TreatAsWithdraw, reason, before);
+                    break;
+                }
+            };
+            match attribute.kind {
+                ty::MP_REACH_NLRI | ty::MP_UNREACH_NLRI => mp(attribute)?,
+                kind if attributes.was_seen(kind) => attributes.fail(
+                    kind,
+                    Verdict::Discard,
+                    Malformed::Value { what: "repeated attribute", value: kind.into() },
+                    attribute.value,
+                ),
+                _ if attributes.flags_are_wrong(attribute) => {}
+                ty::AS_PATH => as_path = Some(attribute.value),
+                _ => attributes.take(attribute),
+            }
+        }
+        if let Some(value) = as_path {
+            let expected = expected.unwrap_or(AsWidth::Four);
+            let expected = if attributes.as4_path.is_some() { AsWidth::Two } else { expected };
+            match AsPath::parse_either(value, expected) {
+                Ok(path) => attributes.as_path = Some(path),
+                Err(reason) => {
+                    attributes.fail(ty::AS_PATH, Verdict::TreatAsWithdraw, reason, value);
+                }
+            }
+        }
+        Ok(attributes)
+    }
+
+    /// Whether RFC 7606 wants the announced routes withdrawn.
+    #[must_use]
+    pub fn treat_as_withdraw(&self) -> bool {
+        self.errors.iter().any(|error| error.verdict == Verdict::TreatAsWithdraw)
+    }
+
+    /// Whether an attribute of this type was sent, well-formed or not.
+    #[must_use]
+    pub fn has(&self, kind: u8) -> bool {
+        let word = self.seen.get(usize::from(kind / 64)).copied().unwrap_or_default();
+        word & (1 << (kind % 64)) != 0
+    }
+
+    /// Records that a mandatory attribute is missing (RFC 7606, 3, d).
+    pub(super) fn require(&mut self, kind: u8, what: &'static str) {
+        if !self.has(kind) {
+            self.fail(kind, Verdict::TreatAsWithdraw, Malformed::Short(what), &[]);
+        }
+    }
+
+    /// Notes the type as seen and tells whether it had been before.
+    fn was_seen(&mut self, kind: u8) -> bool {
+        let seen = self.has(kind);
+        if let Some(word) = self.seen.get_mut(usize::from(kind / 64)) {
+            *word |= 1 << (kind % 64);
+        }
+        seen
+    }
+
+    fn fail(&mut self, kind: u8, verdict: Verdict, reason: Malformed, value: &'a [u8]) {
+        self.errors.push(AttributeError { kind, verdict, reason, value });
+    }
+
+    /// Checks Optional and Transitive against what the type prescribes (RFC 7606, 3, c).
+    fn flags_are_wrong(&mut self, attribute: RawAttribute<'a>) -> bool {
+        const WELL_KNOWN: u8 = FLAG_TRANSITIVE;
+        const OPTIONAL_TRANSITIVE: u8 = FLAG_OPTIONAL | FLAG_TRANSITIVE;
+        let expected = match attribute.kind {
+            ty::ORIGIN | ty::AS_PATH | ty::NEXT_HOP | ty::LOCAL_PREF | ty::ATOMIC_AGGREGATE => {
+                WELL_KNOWN
+            }
+            ty::MULTI_EXIT_DISC | ty::ORIGINATOR_ID | ty::CLUSTER_LIST => FLAG_OPTIONAL,
+            ty::AGGREGATOR
+            | ty::COMMUNITIES
+            | ty::EXTENDED_COMMUNITIES
+            | ty::AS4_PATH
+            | ty::AS4_AGGREGATOR
+            | ty::LARGE_COMMUNITY
+            | ty::ONLY_TO_CUSTOMER => OPTIONAL_TRANSITIVE,
+            _ => return false,
+        };
+        if attribute.flags & OPTIONAL_TRANSITIVE == expected {
+            return false;
+        }
+        let verdict = match attribute.kind {
+            ty::ATOMIC_AGGREGATE | ty::AGGREGATOR | ty::AS4_PATH | ty::AS4_AGGREGATOR => {
+                Verdict::Discard
+            }
+            _ => Verdict::TreatAsWithdraw,
+        };
+        let reason = Malformed::Value { what: "attribute flags", value: attribute.flags.into() };
+        self.fail(attribute.kind, verdict, reason, attribute.value);
+        true
+    }
+
+    /// Takes an attribute other than AS_PATH and the MP ones.
+    fn take(&mut self, attribute: RawAttribute<'a>) {
+        let RawAttribute { kind, value, .. } = attribute;
+        let taken = match kind {
+            ty::ORIGIN => origin(value).map(|v| self.origin = Some(v)),
+            ty::NEXT_HOP => fixed(value, "NEXT_HOP").map(|v| self.next_hop = Some(v)),
+            ty::MULTI_EXIT_DISC => number(value, "MULTI_EXIT_DISC").map(|v| self.med = Some(v)),
+            ty::LOCAL_PREF => number(value, "LOCAL_PREF").map(|v| self.local_pref = Some(v)),
+            ty::ATOMIC_AGGREGATE => {
+                fixed::<0>(value, "ATOMIC_AGGREGATE").map(|_| self.atomic_aggregate = true)
+            }
+            ty::AGGREGATOR => aggregator(value).map(|v| self.aggregator = Some(v)),
+            ty::AS4_AGGREGATOR => {
+                fixed::<8>(value, "AS4_AGGREGATOR").and_then(|v| aggregator(v)).map(|v| {
+                    self.as4_aggregator = Some(v);
+                })
+            }
+            ty::AS4_PATH => AsPath::parse(value, AsWidth::Four).map(|v| self.as4_path = Some(v)),
+            ty::COMMUNITIES => multiple(value, 4, "COMMUNITIES").map(|v| self.communities = v),
+            ty::EXTENDED_COMMUNITIES => {
+                multiple(value, 8, "EXTENDED COMMUNITIES").map(|v| self.extended_communities = v)
+            }
+            ty::LARGE_COMMUNITY => {
+                multiple(value, 12, "LARGE_COMMUNITY").map(|v| self.large_communities = v)
+            }
+            ty::ORIGINATOR_ID => {
+                fixed(value, "ORIGINATOR_ID").map(|v| self.originator_id = Some(v))
+            }
+            ty::CLUSTER_LIST => multiple(value, 4, "CLUSTER_LIST").map(|v| self.cluster_list = v),
+            ty::ONLY_TO_CUSTOMER => {
+                number(value, "ONLY_TO_CUSTOMER").map(|v| self.only_to_customer = Some(v))
+            }
+            _ => {
+                self.other.push(attribute);
+                Ok(())
+            }
+        };
+        if let Err(reason) = taken {
+            let verdict = match kind {
+                // RFC 7606, 7.6 and 7.7; RFC 6793, 6.
+                ty::ATOMIC_AGGREGATE | ty::AGGREGATOR | ty::AS4_PATH | ty::AS4_AGGREGATOR => {
+                    Verdict::Discard
+                }
+                _ => Verdict::TreatAsWithdraw,
+            };
+            self.fail(kind, verdict, reason, value);
+        }
+    }
+}
+
+impl<'a> RawAttribute<'a> {
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        const WHAT: &str = "path attribute";
+        let flags = reader.u8(WHAT)?;
+        let kind = reader.u8(WHAT)?;
+        let length = if flags & FLAG_EXTENDED_LENGTH != 0 {
+            reader.u16(WHAT)?
+        } else {
+            reader.u8(WHAT)?.into()
+        };
+        Ok(Self { flags, kind, value: reader.take(length.into(), WHAT)? })
+    }
+}
+
+fn fixed<'a, const N: usize>(
+    value: &'a [u8],
+    what: &'static str,
+) -> Result<&'a [u8; N], Malformed> {
+    value.try_into().map_err(|_| Malformed::Length { what, length: value.len() })
+}
+
+fn number(value: &[u8], what: &'static str) -> Result<u32, Malformed> {
+    fixed(value, what).map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+/// A list of fixed-size members; an empty one is malformed (RFC 7606, 7).
+fn multiple<'a>(value: &'a [u8], of: usize, what: &'static str) -> Result<&'a [u8], Malformed> {
+    if value.is_empty() || !value.len().is_multiple_of(of) {
+        return Err(Malformed::Length { what, length: value.len() });
+    }
+    Ok(value)
+}
+
+fn origin(value: &[u8]) -> Result<u8, Malformed> {
+    match fixed(value, "ORIGIN")? {
+        [origin @ 0..=2] => Ok(*origin),
+        [other] => Err(Malformed::Value { what: "ORIGIN", value: (*other).into() }),
+    }
+}
+
+/// 6 octets with a 2-octet AS, 8 with a 4-octet one: the length tells.
+fn aggregator(value: &[u8]) -> Result<Aggregator, Malformed> {
+    const WHAT: &str = "AGGREGATOR";
+    let mut reader = Reader::new(value);
+    let asn = match value.len() {
+        6 => reader.u16(WHAT)?.into(),
+        8 => reader.u32(WHAT)?,
+        length => return Err(Malformed::Length { what: WHAT, length }),
+    };
+    Ok(Aggregator { asn, address: reader.array(WHAT)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(bytes: &[u8]) -> Attributes<'_> {
+        Attributes::parse(bytes, None, |_| Ok(())).unwrap()
+    }
+
+    fn verdicts(bytes: &[u8]) -> Vec<(u8, Verdict)> {
+        parse(bytes).errors.iter().map(|e| (e.kind, e.verdict)).collect()
+    }
+
+    #[test]
+    fn rfc_7606_treats_broken_attributes_as_its_table_says() {
+        use Verdict::{Discard, TreatAsWithdraw};
+        let cases: &[(&[u8], u8, Verdict)] = &[
+            (&[0x40, 1, 2, 0, 0], 1, TreatAsWithdraw),
+            (&[0x40, 1, 1, 3], 1, TreatAsWithdraw),
+            (&[0x40, 2, 3, 2, 9, 0], 2, TreatAsWithdraw),
+            (&[0x40, 3, 5, 1, 2, 3, 4, 5], 3, TreatAsWithdraw),
+            (&[0x80, 4, 3, 1, 2, 3], 4, TreatAsWithdraw),
+            (&[0x40, 5, 1, 1], 5, TreatAsWithdraw),
+            (&[0x40, 6, 1, 1], 6, Discard),
+            (&[0xc0, 7, 5, 1, 2, 3, 4, 5], 7, Discard),
+            (&[0xc0, 8, 3, 1, 2, 3], 8, TreatAsWithdraw),
+            (&[0xc0, 8, 0], 8, TreatAsWithdraw),
+            (&[0x80, 9, 3, 1, 2, 3], 9, TreatAsWithdraw),
+            (&[0x80, 10, 5, 1, 2, 3, 4, 5], 10, TreatAsWithdraw),
+            (&[0xc0, 16, 7, 1, 2, 3, 4, 5, 6, 7], 16, TreatAsWithdraw),
+            (&[0xc0, 17, 2, 2, 2], 17, Discard),
+            (&[0xc0, 18, 3, 1, 2, 3], 18, Discard),
+            (&[0xc0, 32, 1, 1], 32, TreatAsWithdraw),
+            (&[0xc0, 35, 1, 1], 35, TreatAsWithdraw),
+            (&[0x40, 4, 4, 0, 0, 0, 1], 4, TreatAsWithdraw),
+            (&[0x80, 6, 0], 6, Discard),
+        ];
+        for (bytes, kind, verdict) in cases {
+            assert_eq!(verdicts(bytes), [(*kind, *verdict)], "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_of_a_repeated_attribute_counts() {
+        let attributes = parse(&[0x80, 4, 4, 0, 0, 0, 1, 0x80, 4, 4, 0, 0, 0, 2]);
+        assert_eq!(attributes.med, Some(1));
+        assert_eq!(attributes.errors[0].verdict, Verdict::Discard);
+    }
+
+    #[test]
+    fn an_attribute_that_runs_past_the_list_withdraws_the_routes() {
+        let bytes = [0x40, 1, 1, 0, 0xc0, 8, 200, 1];
+        assert_eq!(verdicts(&bytes), [(8, Verdict::TreatAsWithdraw)]);
+        assert_eq!(parse(&bytes).origin, Some(0));
+    }
+
+    #[test]
+    fn an_unknown_attribute_is_kept_as_sent() {
+        let attributes = parse(&[0xd0, 99, 0, 2, 7, 8]);
+        assert_eq!(attributes.other[0], RawAttribute { flags: 0xd0, kind: 99, value: &[7, 8] });
+        assert!(attributes.errors.is_empty());
+    }
+}

@@ -1,0 +1,60 @@
+//! BGP messages as BMP carries them (RFC 4271 and what extends it).
+
+mod as_path;
+mod attributes;
+mod nlri;
+mod open;
+mod update;
+
+pub use as_path::{AsPath, AsWidth, Segment, SegmentType};
+pub use attributes::{
+    Aggregator, AttributeError, Attributes, RawAttribute, Verdict, attribute_type,
+};
+pub use nlri::{NlriField, PathIds, Prefix, Prefixes};
+pub use open::{AddPathMode, Capability, Notification, Open};
+pub use update::{ReadAs, Update};
+
+use crate::wire::{Malformed, Reader};
+
+/// Octets of the BGP message header: marker 16, length 2, type 1.
+const HEADER_LENGTH: u16 = 19;
+
+/// BGP message types (IANA).
+pub mod message_type {
+    /// OPEN.
+    pub const OPEN: u8 = 1;
+    /// UPDATE.
+    pub const UPDATE: u8 = 2;
+    /// NOTIFICATION.
+    pub const NOTIFICATION: u8 = 3;
+}
+
+/// A BGP message: its type and what follows the header (RFC 4271, 4.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// By number, see [`message_type`].
+    pub kind: u8,
+    /// What follows the header.
+    pub body: &'a [u8],
+    /// The whole message.
+    pub raw: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Reads one message. Lengths beyond 4096 octets are taken as they are (RFC
+    /// 8654); the marker has no meaning any more and is not looked at.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        const WHAT: &str = "BGP message header";
+        let start = reader.rest();
+        let mut header = *reader;
+        header.take(16, WHAT)?;
+        let length = header.u16(WHAT)?;
+        let kind = header.u8(WHAT)?;
+        if length < HEADER_LENGTH {
+            return Err(Malformed::Length { what: "BGP message", length: length.into() });
+        }
+        let raw = reader.take(length.into(), "BGP message")?;
+        let body = start.get(HEADER_LENGTH.into()..length.into()).unwrap_or_default();
+        Ok(Self { kind, body, raw })
+    }
+}

@@ -1,0 +1,286 @@
+//! A Route Monitoring message as `ribstream.v1.RouteUpdate`.
+
+use ribstream_proto::{family::AfiSafi, v1};
+
+use super::Writer;
+use crate::{
+    bgp::{
+        Aggregator, AsPath, AsWidth, AttributeError, Attributes, NlriField, PathIds, Prefix,
+        Update, Verdict,
+    },
+    bmp::View,
+};
+
+/// Field number of `route_update` in `ribstream.v1.Event`.
+pub const BODY: u32 = 16;
+
+/// Field numbers of `ribstream.v1.RouteUpdate`.
+mod field {
+    pub(super) const VIEW: u32 = 1;
+    pub(super) const ATTRIBUTES: u32 = 2;
+    pub(super) const ANNOUNCED: u32 = 3;
+    pub(super) const WITHDRAWN: u32 = 4;
+    pub(super) const END_OF_RIB: u32 = 5;
+    pub(super) const INITIAL_DUMP: u32 = 6;
+    pub(super) const FILTERED: u32 = 7;
+    pub(super) const ASN_WIDTH: u32 = 8;
+    pub(super) const OVERRULED: u32 = 9;
+    pub(super) const ATTRIBUTE_ERRORS: u32 = 10;
+    pub(super) const MORE: u32 = 11;
+}
+
+/// Field numbers of `ribstream.v1.PathAttributes`.
+mod attribute_field {
+    pub(super) const ORIGIN: u32 = 1;
+    pub(super) const AS_PATH: u32 = 2;
+    pub(super) const AS4_PATH: u32 = 3;
+    pub(super) const NEXT_HOP: u32 = 4;
+    pub(super) const MED: u32 = 5;
+    pub(super) const LOCAL_PREF: u32 = 6;
+    pub(super) const ATOMIC_AGGREGATE: u32 = 7;
+    pub(super) const AGGREGATOR: u32 = 8;
+    pub(super) const AS4_AGGREGATOR: u32 = 9;
+    pub(super) const COMMUNITIES: u32 = 10;
+    pub(super) const EXTENDED_COMMUNITIES: u32 = 11;
+    pub(super) const LARGE_COMMUNITIES: u32 = 12;
+    pub(super) const ORIGINATOR_ID: u32 = 13;
+    pub(super) const CLUSTER_LIST: u32 = 14;
+    pub(super) const ONLY_TO_CUSTOMER: u32 = 15;
+    pub(super) const OTHER: u32 = 16;
+}
+
+/// Field numbers of `ribstream.v1.Routes`.
+mod routes_field {
+    pub(super) const AFI: u32 = 1;
+    pub(super) const SAFI: u32 = 2;
+    pub(super) const NEXT_HOP: u32 = 3;
+    pub(super) const LINK_LOCAL_NEXT_HOP: u32 = 4;
+    pub(super) const PREFIXES: u32 = 5;
+    pub(super) const UNDECODED: u32 = 6;
+}
+
+/// The AS number that stands for one that 2 octets cannot hold (RFC 6793, 9).
+const AS_TRANS: u32 = 23456;
+
+/// What the session knows of an UPDATE beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Context {
+    /// Whose table.
+    pub view: View,
+    /// The F flag.
+    pub filtered: bool,
+    /// The width of AS numbers that the message's own flag claims.
+    pub claimed_as_width: AsWidth,
+    /// Whether any NLRI field was read against the OPENs.
+    pub path_ids_overruled: Option<PathIds>,
+    /// The routes restate a table.
+    pub initial_dump: bool,
+}
+
+/// Writes the body for one Route Monitoring message: its first UPDATE, and the
+/// further ones, if any, inside of it.
+pub fn write(writer: &mut Writer, updates: &[(Context, Update<'_>)]) {
+    let Some((first, more)) = updates.split_first() else { return };
+    writer.message(BODY, |w| {
+        write_update(w, first);
+        for update in more {
+            w.message(field::MORE, |w| write_update(w, update));
+        }
+    });
+}
+
+#[inline]
+fn write_update(w: &mut Writer, (context, update): &(Context, Update<'_>)) {
+    w.uint(field::VIEW, number(v1::RibView::from(context.view)));
+    if !update.announced.is_empty() || update.attributes.treat_as_withdraw() {
+        w.message(field::ATTRIBUTES, |w| write_attributes(w, &update.attributes));
+    }
+    for routes in &update.announced {
+        w.message(field::ANNOUNCED, |w| write_routes(w, routes));
+    }
+    for routes in &update.withdrawn {
+        w.message(field::WITHDRAWN, |w| write_routes(w, routes));
+    }
+    if let Some(AfiSafi { afi, safi }) = update.end_of_rib {
+        w.message(field::END_OF_RIB, |w| {
+            w.uint(1, afi.into());
+            w.uint(2, safi.into());
+        });
+    }
+    w.uint(field::INITIAL_DUMP, context.initial_dump.into());
+    w.uint(field::FILTERED, context.filtered.into());
+    let width = update.attributes.as_path.filter(|path| !path.is_empty()).map(|path| path.width());
+    if let Some(width) = width {
+        w.uint(field::ASN_WIDTH, width.octets().into());
+    }
+    let overruled = [
+        width.filter(|width| *width != context.claimed_as_width).map(|width| match width {
+            AsWidth::Two => v1::Overruled::AsnWidth2,
+            AsWidth::Four => v1::Overruled::AsnWidth4,
+        }),
+        context.path_ids_overruled.map(|path_ids| match path_ids {
+            PathIds::Present => v1::Overruled::PathIdsPresent,
+            PathIds::Absent => v1::Overruled::PathIdsAbsent,
+        }),
+    ];
+    w.packed_uints(
+        field::OVERRULED,
+        #[allow(clippy::cast_sign_loss, reason = "enumerations have no negative numbers")]
+        overruled.into_iter().flatten().map(|overruled| overruled as u32),
+    );
+    for error in &update.attributes.errors {
+        w.message(field::ATTRIBUTE_ERRORS, |w| write_error(w, error));
+    }
+}
+
+#[inline]
+fn write_attributes(w: &mut Writer, attributes: &Attributes<'_>) {
+    if let Some(origin) = attributes.origin {
+        w.optional_uint(attribute_field::ORIGIN, origin.into());
+    }
+    write_as_paths(w, attributes);
+    if let Some(next_hop) = attributes.next_hop {
+        w.optional_bytes(attribute_field::NEXT_HOP, next_hop);
+    }
+    if let Some(med) = attributes.med {
+        w.optional_uint(attribute_field::MED, med.into());
+    }
+    if let Some(local_pref) = attributes.local_pref {
+        w.optional_uint(attribute_field::LOCAL_PREF, local_pref.into());
+    }
+    w.uint(attribute_field::ATOMIC_AGGREGATE, attributes.atomic_aggregate.into());
+    if let Some(aggregator) = attributes.aggregator {
+        let four = attributes.as4_aggregator.filter(|_| aggregator.asn == AS_TRANS);
+        write_aggregator(w, attribute_field::AGGREGATOR, four.unwrap_or(aggregator));
+    }
+    if let Some(aggregator) = attributes.as4_aggregator {
+        write_aggregator(w, attribute_field::AS4_AGGREGATOR, aggregator);
+    }
+    w.packed_fixed32(attribute_field::COMMUNITIES, attributes.communities);
+    w.packed_fixed64(attribute_field::EXTENDED_COMMUNITIES, attributes.extended_communities);
+    for community in attributes.large_communities.chunks_exact(12) {
+        w.message(attribute_field::LARGE_COMMUNITIES, |w| {
+            for (field, part) in (1..).zip(community.chunks_exact(4)) {
+                w.uint(field, part.iter().fold(0, |n, &octet| n << 8 | u64::from(octet)));
+            }
+        });
+    }
+    if let Some(id) = attributes.originator_id {
+        w.optional_bytes(attribute_field::ORIGINATOR_ID, id);
+    }
+    for id in attributes.cluster_list.chunks_exact(4) {
+        w.optional_bytes(attribute_field::CLUSTER_LIST, id);
+    }
+    if let Some(asn) = attributes.only_to_customer {
+        w.optional_uint(attribute_field::ONLY_TO_CUSTOMER, asn.into());
+    }
+    for raw in &attributes.other {
+        w.message(attribute_field::OTHER, |w| {
+            w.uint(1, raw.kind.into());
+            w.uint(2, raw.flags.into());
+            w.bytes(3, raw.value);
+        });
+    }
+}
+
+/// AS_PATH, merged with AS4_PATH where it is 2 octets wide and the two fit (RFC
+/// 6793, 4.2.3), and AS4_PATH as sent.
+fn write_as_paths(w: &mut Writer, attributes: &Attributes<'_>) {
+    if let Some(path) = attributes.as_path {
+        // An AGGREGATOR of a true AS beside an AS4_AGGREGATOR: an old speaker has
+        // aggregated anew, and the AS4 attributes are stale.
+        let stale = attributes.as4_aggregator.is_some()
+            && attributes.aggregator.is_some_and(|aggregator| aggregator.asn != AS_TRANS);
+        let merged = attributes
+            .as4_path
+            .filter(|_| path.width() == AsWidth::Two && !stale)
+            .and_then(|as4_path| path.merged_with(&as4_path));
+        match merged {
+            Some(segments) => w.message(attribute_field::AS_PATH, |w| {
+                for (kind, asns) in segments {
+                    write_segment(w, kind as u64, asns.into_iter());
+                }
+            }),
+            None => write_path(w, attribute_field::AS_PATH, &path),
+        }
+    }
+    if let Some(path) = attributes.as4_path {
+        write_path(w, attribute_field::AS4_PATH, &path);
+    }
+}
+
+#[inline]
+fn write_path(w: &mut Writer, field: u32, path: &AsPath<'_>) {
+    w.message(field, |w| {
+        for segment in path.segments() {
+            write_segment(w, segment.kind as u64, segment.asns());
+        }
+    });
+}
+
+/// The wire's segment types are those of `ribstream.v1.AsPathSegmentType`.
+#[inline]
+fn write_segment(w: &mut Writer, kind: u64, asns: impl Iterator<Item = u32>) {
+    w.message(1, |w| {
+        w.uint(1, kind);
+        w.packed_uints(2, asns);
+    });
+}
+
+fn write_aggregator(w: &mut Writer, field: u32, aggregator: Aggregator) {
+    w.message(field, |w| {
+        w.uint(1, aggregator.asn.into());
+        w.bytes(2, &aggregator.address);
+    });
+}
+
+#[inline]
+fn write_routes(w: &mut Writer, routes: &NlriField<'_>) {
+    w.uint(routes_field::AFI, routes.family.afi.into());
+    w.uint(routes_field::SAFI, routes.family.safi.into());
+    let (next_hop, link_local) = match routes.next_hop.split_first_chunk::<16>() {
+        Some((global, link_local)) if link_local.len() == 16 => (&global[..], link_local),
+        _ => (routes.next_hop, &[][..]),
+    };
+    w.bytes(routes_field::NEXT_HOP, next_hop);
+    w.bytes(routes_field::LINK_LOCAL_NEXT_HOP, link_local);
+    if routes.path_ids.is_none() {
+        w.bytes(routes_field::UNDECODED, routes.bytes);
+        return;
+    }
+    if routes.family.afi == 1 {
+        routes.prefixes().for_each(|prefix| write_prefix::<4>(w, &prefix));
+    } else {
+        routes.prefixes().for_each(|prefix| write_prefix::<16>(w, &prefix));
+    }
+}
+
+/// Writes one prefix with an address of `N` octets. By far the most frequent
+/// field: its usual form has a fixed size, and goes out in one piece.
+#[inline]
+fn write_prefix<const N: usize>(w: &mut Writer, prefix: &Prefix) {
+    let Some(address) = prefix.address.first_chunk::<N>() else { return };
+    match prefix.path_id {
+        None => w.nested_prefix(routes_field::PREFIXES, 1, address, prefix.length),
+        Some(path_id) => w.message(routes_field::PREFIXES, |w| {
+            w.prefix(1, address, prefix.length);
+            w.optional_uint(2, path_id.into());
+        }),
+    }
+}
+
+fn write_error(w: &mut Writer, error: &AttributeError<'_>) {
+    let verdict = match error.verdict {
+        Verdict::Discard => v1::AttributeVerdict::Discard,
+        Verdict::TreatAsWithdraw => v1::AttributeVerdict::TreatAsWithdraw,
+    };
+    w.uint(1, error.kind.into());
+    w.uint(2, number(verdict));
+    w.bytes(3, error.reason.to_string().as_bytes());
+    w.bytes(4, error.value);
+}
+
+#[allow(clippy::cast_sign_loss, reason = "enumerations have no negative numbers")]
+fn number(value: impl Into<i32>) -> u64 {
+    value.into() as u64
+}

@@ -1,0 +1,149 @@
+//! The daemon: everything that `run` wires together.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use prometheus::Registry;
+use ribstream_runtime::http::{self, Health};
+use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::RunOptions,
+    listener::Listener,
+    metrics::Metrics,
+    output::{Lines, Target},
+    publish::Publisher,
+    topics,
+};
+
+/// How often `/readyz` learns whether Kafka answers.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(10);
+/// The name of Kafka's line in `/readyz`.
+const KAFKA: &str = "kafka";
+
+/// Collects from the routers that connect to `listener` until `shutdown` is
+/// cancelled, then ends their sessions and waits for Kafka's acknowledgements.
+///
+/// Fails where Kafka or its topics cannot be used at the start, or where the
+/// producer can work no more.
+pub async fn run(
+    listener: TcpListener,
+    http: TcpListener,
+    options: RunOptions,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let registry = Registry::new();
+    let metrics = Arc::new(Metrics::new(&registry).context("cannot register the metrics")?);
+    let health = Health::default();
+    // Its own token: the metrics of the drain are worth seeing.
+    let http_shutdown = CancellationToken::new();
+    let server = tokio::spawn(http::serve(http, registry, health.clone(), http_shutdown.clone()));
+
+    let result = if options.stdout {
+        let lines = Arc::new(Lines::default());
+        collect_lines(listener, &options, lines, metrics, shutdown).await
+    } else {
+        health.set(KAFKA, Err("starting".to_owned()));
+        publish(listener, &options, health, metrics, shutdown).await
+    };
+    http_shutdown.cancel();
+    if let Ok(Err(error)) = server.await {
+        tracing::warn!(%error, "the http server failed");
+    }
+    result
+}
+
+async fn collect_lines(
+    listener: TcpListener,
+    options: &RunOptions,
+    lines: Arc<Lines>,
+    metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let stop = shutdown.child_token();
+    let closed = lines.closed.clone();
+    let target = Target::Lines(lines);
+    announce(&listener, options, "standard output");
+    let listener = Listener::new(listener, options, target, metrics, stop.clone());
+    stop_when(&closed, &stop, listener.serve(options.shutdown_timeout)).await;
+    Ok(())
+}
+
+async fn publish(
+    listener: TcpListener,
+    options: &RunOptions,
+    health: Health,
+    metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    if options.create_topics {
+        topics::ensure(options).await?;
+    }
+    let publisher = Arc::new(Publisher::new(options, Arc::clone(&metrics))?);
+    let watch = watch_health(Arc::clone(&publisher), health);
+    let stop = shutdown.child_token();
+    let target = Target::Kafka(Arc::clone(&publisher));
+    announce(&listener, options, &options.kafka.brokers);
+    let listener = Listener::new(listener, options, target, metrics, stop.clone());
+    let serving = listener.serve(options.shutdown_timeout);
+    let began = stop_when(publisher.fatal(), &stop, serving).await;
+    watch.abort();
+
+    let left = publisher.drain(began + options.shutdown_timeout).await;
+    if left > 0 {
+        tracing::error!(
+            bytes = left,
+            timeout = ?options.shutdown_timeout,
+            "kafka has not acknowledged everything, the routers will send it again",
+        );
+    }
+    if let Some(reason) = publisher.fatal_reason() {
+        anyhow::bail!("the Kafka producer can work no more ({reason}); restart");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Runs `serving` to its end, which `cause` brings about by way of `stop`, as a
+/// shutdown does. Returns when the end began.
+async fn stop_when(
+    cause: &CancellationToken,
+    stop: &CancellationToken,
+    serving: impl Future<Output = ()>,
+) -> Instant {
+    let began = async {
+        tokio::select! {
+            () = cause.cancelled() => stop.cancel(),
+            () = stop.cancelled() => {}
+        }
+        Instant::now()
+    };
+    let (began, ()) = tokio::join!(began, serving);
+    began
+}
+
+fn announce(listener: &TcpListener, options: &RunOptions, target: &str) {
+    match listener.local_addr() {
+        Ok(address) => {
+            let collector = options.collector_name();
+            tracing::info!(%address, collector, target, "listening for routers");
+        }
+        Err(error) => tracing::warn!(%error, "listening on an address that cannot be told"),
+    }
+}
+
+fn watch_health(publisher: Arc<Publisher>, health: Health) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            let asked = Arc::clone(&publisher);
+            if let Ok(state) = tokio::task::spawn_blocking(move || asked.check()).await {
+                health.set(KAFKA, state);
+            }
+            sleep(HEALTH_INTERVAL).await;
+        }
+    })
+}

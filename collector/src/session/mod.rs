@@ -1,0 +1,464 @@
+//! One BMP session: what a router has told so far, and the records it becomes.
+//!
+//! Pure: no clock, no network. What it keeps lives and dies with the session.
+
+mod counters;
+mod dump;
+mod peer;
+
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
+
+use prost::Message as _;
+use ribstream_proto::{record, v1};
+use smallvec::SmallVec;
+
+pub use counters::Counters;
+use peer::{Peer, Reading};
+
+use crate::{
+    bgp::{self, AsWidth, NlriField, PathIds, Update},
+    bmp::{Kind, Message, PeerHeader, PeerId, Tlvs},
+    event::{
+        Writer, convert,
+        convert::body,
+        envelope::{self, Place, SessionFields},
+        route_update,
+    },
+    wire::{Malformed, Reader},
+};
+
+/// Where a session comes from.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The collector's name.
+    pub collector: Arc<str>,
+    /// The router's address, IPv4 as IPv4.
+    pub router_address: IpAddr,
+    /// The router's TCP port.
+    pub remote_port: u16,
+    /// When the connection was accepted, microseconds since the epoch; unique
+    /// for the router.
+    pub session: u64,
+}
+
+/// Which topic a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The events topic; the value is a `ribstream.v1.Event`.
+    Events,
+    /// The dead-letter topic; the value is a `ribstream.v1.DeadLetter`.
+    DeadLetter,
+}
+
+/// A Kafka record to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Which topic.
+    pub destination: Destination,
+    /// The record's key.
+    pub key: &'a [u8],
+    /// The name of the event's body, `dead_letter` for a dead letter.
+    pub event_type: &'static str,
+    /// The router's identity.
+    pub router: &'a str,
+    /// Protobuf bytes.
+    pub value: &'a [u8],
+}
+
+/// Takes the records of a session, in order.
+pub trait Sink {
+    /// Takes one record; its bytes are used again after the call.
+    fn record(&mut self, record: Record<'_>);
+}
+
+impl<F: FnMut(Record<'_>)> Sink for F {
+    fn record(&mut self, record: Record<'_>) {
+        self(record);
+    }
+}
+
+/// A BMP session.
+#[derive(Debug)]
+pub struct Session {
+    origin: Origin,
+    router: String,
+    fields: SessionFields,
+    sequence: u64,
+    router_is_up: bool,
+    ended: bool,
+    peers: Peers,
+    counters: Counters,
+    writer: Writer,
+}
+
+impl Session {
+    /// A session that has received nothing yet.
+    #[must_use]
+    pub fn new(origin: Origin) -> Self {
+        let router = origin.router_address.to_string();
+        let address = octets(origin.router_address);
+        let fields = SessionFields::new(&origin.collector, &router, &address, origin.session);
+        Self {
+            origin,
+            router,
+            fields,
+            sequence: 0,
+            router_is_up: false,
+            ended: false,
+            peers: Peers::default(),
+            counters: Counters::default(),
+            writer: Writer::default(),
+        }
+    }
+
+    /// The router's identity.
+    #[must_use]
+    pub fn router(&self) -> &str {
+        &self.router
+    }
+
+    /// What has been received.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How many peers this session holds up.
+    #[must_use]
+    pub fn peers_up(&self) -> usize {
+        self.peers.list.iter().filter(|peer| peer.up).count()
+    }
+
+    /// The router has sent a Termination: the connection is to be closed.
+    #[must_use]
+    pub const fn terminated(&self) -> bool {
+        self.ended
+    }
+
+    /// Decodes one BMP message, a whole frame, received at `now` (microseconds
+    /// since the epoch), and hands what it becomes to `sink`.
+    pub fn message(&mut self, frame: &[u8], now: u64, sink: &mut impl Sink) {
+        self.sequence += 1;
+        let kind = Kind::of(frame);
+        self.counters.message(kind, frame.len());
+        let place = Place { sequence: self.sequence, received_at: now };
+        if !self.router_is_up && kind != Kind::Initiation {
+            self.router_up(None, place, sink);
+        }
+        match Message::parse(frame) {
+            Ok(Message::RouteMonitoring(header, updates)) => {
+                self.route_monitoring(header, updates, frame, place, sink);
+            }
+            Ok(Message::PeerUp(header, up)) => {
+                self.peers.get(&self.router, header).came_up(&up);
+                self.peer_event(header, place, body::PEER_UP, &convert::peer_up(&up), sink);
+            }
+            Ok(Message::PeerDown(header, down)) => {
+                self.peers.get(&self.router, header).went_down();
+                self.peer_event(header, place, body::PEER_DOWN, &convert::peer_down(&down), sink);
+            }
+            Ok(Message::StatsReport(header, stats)) => {
+                let stats = convert::stats_report(&stats);
+                self.peer_event(header, place, body::STATS_REPORT, &stats, sink);
+            }
+            Ok(Message::RouteMirroring(header, tlvs)) => {
+                let mirror = convert::route_mirror(&tlvs);
+                self.peer_event(header, place, body::ROUTE_MIRROR, &mirror, sink);
+            }
+            Ok(Message::Initiation(tlvs)) => self.router_up(Some(&tlvs), place, sink),
+            Ok(Message::Termination(tlvs)) => {
+                self.end_with(v1::RouterDownReason::Termination, Some(&tlvs), "", place, sink);
+            }
+            Ok(Message::Unknown(kind)) => {
+                self.dead_letter(
+                    "unknown-type",
+                    &format!("BMP message type {kind}"),
+                    frame,
+                    place,
+                    sink,
+                );
+            }
+            Err(error) => {
+                let detail = format!("{}: {error}", kind.name());
+                self.dead_letter("malformed-message", &detail, frame, place, sink);
+            }
+        }
+    }
+
+    /// Says that this collector still holds this session.
+    pub fn heartbeat(&mut self, now: u64, sink: &mut impl Sink) {
+        let heartbeat = v1::Heartbeat {
+            messages: self.counters.total(),
+            octets: self.counters.octets,
+            peers: u32::try_from(self.peers_up()).unwrap_or(u32::MAX),
+        };
+        let place = Place { sequence: self.sequence, received_at: now };
+        self.router_event(place, body::HEARTBEAT, &heartbeat, sink);
+    }
+
+    /// Ends the session: every peer that it holds up is lost, and so is the
+    /// router. A session that has ended already, or never began, ends silently.
+    pub fn end(
+        &mut self,
+        reason: v1::RouterDownReason,
+        detail: &str,
+        now: u64,
+        sink: &mut impl Sink,
+    ) {
+        let place = Place { sequence: self.sequence, received_at: now };
+        if self.router_is_up {
+            self.end_with(reason, None, detail, place, sink);
+        }
+    }
+
+    fn end_with(
+        &mut self,
+        reason: v1::RouterDownReason,
+        tlvs: Option<&Tlvs<'_>>,
+        detail: &str,
+        place: Place,
+        sink: &mut impl Sink,
+    ) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        let lost = v1::PeerDown {
+            reason: v1::PeerDownReason::SessionLost.into(),
+            ..v1::PeerDown::default()
+        };
+        for peer in self.peers.list.iter_mut().filter(|peer| peer.up) {
+            peer.up = false;
+            // The router's clock says nothing about an end that it did not report.
+            let header = PeerHeader { seconds: 0, microseconds: 0, ..peer.header };
+            let about = Some((&header, peer.table_name.as_str()));
+            envelope::begin(&mut self.writer, &self.fields, place, about);
+            self.writer.prost(body::PEER_DOWN, &lost);
+            sink.record(Record {
+                destination: Destination::Events,
+                key: &peer.key,
+                event_type: event_type(body::PEER_DOWN),
+                router: &self.router,
+                value: self.writer.as_slice(),
+            });
+        }
+        let down = convert::router_down(reason, tlvs, detail);
+        self.router_event(place, body::ROUTER_DOWN, &down, sink);
+    }
+
+    fn router_up(&mut self, tlvs: Option<&Tlvs<'_>>, place: Place, sink: &mut impl Sink) {
+        self.router_is_up = true;
+        let up = convert::router_up(tlvs, self.origin.remote_port);
+        self.router_event(place, body::ROUTER_UP, &up, sink);
+    }
+
+    fn router_event(
+        &mut self,
+        place: Place,
+        field: u32,
+        message: &impl prost::Message,
+        sink: &mut impl Sink,
+    ) {
+        envelope::begin(&mut self.writer, &self.fields, place, None);
+        self.writer.prost(field, message);
+        sink.record(Record {
+            destination: Destination::Events,
+            key: self.router.as_bytes(),
+            event_type: event_type(field),
+            router: &self.router,
+            value: self.writer.as_slice(),
+        });
+    }
+
+    fn peer_event(
+        &mut self,
+        header: PeerHeader,
+        place: Place,
+        field: u32,
+        message: &impl prost::Message,
+        sink: &mut impl Sink,
+    ) {
+        let peer = self.peers.get(&self.router, header);
+        let about = Some((&header, peer.table_name.as_str()));
+        envelope::begin(&mut self.writer, &self.fields, place, about);
+        self.writer.prost(field, message);
+        sink.record(Record {
+            destination: Destination::Events,
+            key: &peer.key,
+            event_type: event_type(field),
+            router: &self.router,
+            value: self.writer.as_slice(),
+        });
+    }
+
+    fn route_monitoring(
+        &mut self,
+        header: PeerHeader,
+        updates: &[u8],
+        frame: &[u8],
+        place: Place,
+        sink: &mut impl Sink,
+    ) {
+        let peer = self.peers.get(&self.router, header);
+        peer.has_routes();
+        let mut read = Updates::new();
+        let broken = read_updates(peer, &header, updates, place.received_at, &mut read);
+        let updates = read;
+        if !updates.is_empty() {
+            let about = Some((&header, peer.table_name.as_str()));
+            envelope::begin(&mut self.writer, &self.fields, place, about);
+            route_update::write(&mut self.writer, &updates);
+            sink.record(Record {
+                destination: Destination::Events,
+                key: &peer.key,
+                event_type: event_type(route_update::BODY),
+                router: &self.router,
+                value: self.writer.as_slice(),
+            });
+        }
+        for (_, update) in &updates {
+            if !update.attributes.errors.is_empty() {
+                let withdraw = update.attributes.treat_as_withdraw();
+                self.counters.treated_as_withdraw += u64::from(withdraw);
+                self.counters.attributes_discarded +=
+                    u64::from(!withdraw) * update.attributes.errors.len() as u64;
+            }
+        }
+        if let Err(error) = broken {
+            self.dead_letter("malformed-update", &error.to_string(), frame, place, sink);
+        }
+    }
+
+    fn dead_letter(
+        &mut self,
+        reason: &'static str,
+        detail: &str,
+        frame: &[u8],
+        place: Place,
+        sink: &mut impl Sink,
+    ) {
+        self.counters.error(reason);
+        let letter = v1::DeadLetter {
+            stage: "collector".to_owned(),
+            reason: reason.to_owned(),
+            detail: detail.to_owned(),
+            time: place.received_at,
+            collector: self.origin.collector.to_string(),
+            router: self.router.clone(),
+            router_address: octets(self.origin.router_address).to_vec().into(),
+            session: self.origin.session,
+            sequence: place.sequence,
+            message: frame.to_vec().into(),
+            ..v1::DeadLetter::default()
+        };
+        sink.record(Record {
+            destination: Destination::DeadLetter,
+            key: self.router.as_bytes(),
+            event_type: "dead_letter",
+            router: &self.router,
+            value: &letter.encode_to_vec(),
+        });
+    }
+}
+
+/// The UPDATEs of one Route Monitoring message: nearly always one.
+type Updates<'f> = SmallVec<[(route_update::Context, Update<'f>); 1]>;
+
+/// Reads the UPDATEs of a Route Monitoring message, up to the first that cannot
+/// be read, and says what is wrong with that.
+fn read_updates<'f>(
+    peer: &mut Peer,
+    header: &PeerHeader,
+    bytes: &'f [u8],
+    now: u64,
+    updates: &mut Updates<'f>,
+) -> Result<(), Malformed> {
+    let view = header.view();
+    let mut reader = Reader::new(bytes);
+    loop {
+        let message = bgp::Message::read(&mut reader)?;
+        let update = Update::parse(message, &mut Reading { peer, view })?;
+        updates.push((context(peer, header, &update, now), update));
+        if !reader.any_left() {
+            return Ok(());
+        }
+    }
+}
+
+/// The peers of a session, found by their Per-Peer Header.
+#[derive(Debug, Default)]
+struct Peers {
+    list: Vec<Peer>,
+    index: HashMap<PeerId, usize>,
+    /// Messages of a peer come in bursts: the last one is looked at first.
+    last: usize,
+}
+
+impl Peers {
+    /// The peer that `header` names, which becomes its latest header.
+    #[inline]
+    fn get(&mut self, router: &str, header: PeerHeader) -> &mut Peer {
+        let id = header.id();
+        if self.list.get(self.last).is_none_or(|peer| peer.id != id) {
+            self.last = *self.index.entry(id).or_insert_with(|| {
+                self.list.push(Peer::new(router, header));
+                self.list.len() - 1
+            });
+        }
+        let peer = &mut self.list[self.last];
+        peer.header = header;
+        peer
+    }
+}
+
+/// What the session knows of an UPDATE beside its bytes.
+fn context(
+    peer: &mut Peer,
+    header: &PeerHeader,
+    update: &Update<'_>,
+    now: u64,
+) -> route_update::Context {
+    let view = header.view();
+    if let Some(family) = update.end_of_rib {
+        peer.dumps.end_of_rib(view, family, now);
+    }
+    let mut initial_dump = false;
+    for field in &update.announced {
+        initial_dump |= peer.dumps.announced(view, field.family, now);
+    }
+    let overruled = |field: &NlriField<'_>| -> Option<PathIds> {
+        field.path_ids.filter(|taken| *taken != peer.path_ids_negotiated(view, field.family))
+    };
+    route_update::Context {
+        view,
+        filtered: header.is_filtered(),
+        claimed_as_width: if header.claims_two_octet_as_path() {
+            AsWidth::Two
+        } else {
+            AsWidth::Four
+        },
+        path_ids_overruled: update.announced.iter().chain(&update.withdrawn).find_map(overruled),
+        initial_dump,
+    }
+}
+
+/// The name of the body that has field number `field` in `ribstream.v1.Event`.
+const fn event_type(field: u32) -> &'static str {
+    match field {
+        route_update::BODY => record::event::ROUTE_UPDATE,
+        body::PEER_UP => record::event::PEER_UP,
+        body::PEER_DOWN => record::event::PEER_DOWN,
+        body::STATS_REPORT => record::event::STATS_REPORT,
+        body::ROUTE_MIRROR => record::event::ROUTE_MIRROR,
+        body::ROUTER_UP => record::event::ROUTER_UP,
+        body::ROUTER_DOWN => record::event::ROUTER_DOWN,
+        _ => record::event::HEARTBEAT,
+    }
+}
+
+fn octets(address: IpAddr) -> SmallVec<[u8; 16]> {
+    match address {
+        IpAddr::V4(v4) => SmallVec::from_slice(&v4.octets()),
+        IpAddr::V6(v6) => SmallVec::from_slice(&v6.octets()),
+    }
+}
