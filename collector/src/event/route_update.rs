@@ -248,23 +248,25 @@ fn write_routes(w: &mut Writer, routes: &NlriField<'_>) {
         w.bytes(routes_field::UNDECODED, routes.bytes);
         return;
     }
-    let octets = if routes.family.afi == 1 { 4 } else { 16 };
-    for prefix in routes.prefixes() {
-        write_prefix(w, &prefix, octets);
+    if routes.family.afi == 1 {
+        routes.prefixes().for_each(|prefix| write_prefix::<4>(w, &prefix));
+    } else {
+        routes.prefixes().for_each(|prefix| write_prefix::<16>(w, &prefix));
     }
 }
 
+/// Writes one prefix with an address of `N` octets. By far the most frequent
+/// field: its usual form has a fixed size, and goes out in one piece.
 #[inline]
-fn write_prefix(w: &mut Writer, prefix: &Prefix, octets: usize) {
-    w.message(routes_field::PREFIXES, |w| {
-        w.message(1, |w| {
-            w.bytes(1, prefix.address.get(..octets).unwrap_or_default());
-            w.uint(2, prefix.length.into());
-        });
-        if let Some(path_id) = prefix.path_id {
+fn write_prefix<const N: usize>(w: &mut Writer, prefix: &Prefix) {
+    let Some(address) = prefix.address.first_chunk::<N>() else { return };
+    match prefix.path_id {
+        None => w.nested_prefix(routes_field::PREFIXES, 1, address, prefix.length),
+        Some(path_id) => w.message(routes_field::PREFIXES, |w| {
+            w.prefix(1, address, prefix.length);
             w.optional_uint(2, path_id.into());
-        }
-    });
+        }),
+    }
 }
 
 fn write_error(w: &mut Writer, error: &AttributeError<'_>) {

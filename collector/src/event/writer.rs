@@ -133,6 +133,46 @@ impl Writer {
         }
     }
 
+    /// A message `outer` of nothing but a message `inner` of an address and a
+    /// length: a `PrefixRoute` without path identifier.
+    #[inline]
+    pub fn nested_prefix<const N: usize>(
+        &mut self,
+        outer: u32,
+        inner: u32,
+        address: &[u8; N],
+        length: u8,
+    ) {
+        if length == 0 || length >= 0x80 {
+            // A length that is left out, or takes two octets.
+            self.message(outer, |w| w.prefix(inner, address, length));
+            return;
+        }
+        // Keys of one octet, lengths of one octet: both hold for the few fields
+        // and the 4 or 16 octets that this is for.
+        let key = |field: u32| field.to_le_bytes()[0] << 3 | WireType::LengthDelimited as u8;
+        let octets = N.to_le_bytes()[0];
+        let inside = 2 + octets + 2;
+        self.buffer.extend_from_slice(&[
+            key(outer),
+            inside + 2,
+            key(inner),
+            inside,
+            key(1),
+            octets,
+        ]);
+        self.buffer.extend_from_slice(address);
+        self.buffer.extend_from_slice(&[2 << 3 | WireType::Varint as u8, length]);
+    }
+
+    /// A `Prefix`.
+    pub fn prefix(&mut self, field: u32, address: &[u8], length: u8) {
+        self.message(field, |w| {
+            w.bytes(1, address);
+            w.uint(2, length.into());
+        });
+    }
+
     /// A nested message of a generated type.
     pub fn prost(&mut self, field: u32, message: &impl Message) {
         self.key(field, WireType::LengthDelimited);
@@ -154,6 +194,17 @@ mod tests {
             writer.message(8, |w| w.bytes(3, &value));
             let event = v1::Event::decode(writer.as_slice()).unwrap();
             assert_eq!(event.peer.unwrap().address.as_ref(), value, "{size}");
+        }
+    }
+
+    #[test]
+    fn a_nested_prefix_is_what_the_general_way_writes() {
+        for length in [0, 8, 32, 127, 128] {
+            let mut short = Writer::default();
+            short.nested_prefix(5, 1, &[7; 16], length);
+            let mut general = Writer::default();
+            general.message(5, |w| w.prefix(1, &[7; 16], length));
+            assert_eq!(short.as_slice(), general.as_slice());
         }
     }
 

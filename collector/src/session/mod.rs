@@ -6,11 +6,7 @@ mod counters;
 mod dump;
 mod peer;
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use prost::Message as _;
 use ribstream_proto::{record, v1};
@@ -90,7 +86,7 @@ pub struct Session {
     sequence: u64,
     router_is_up: bool,
     ended: bool,
-    peers: HashMap<PeerId, Peer>,
+    peers: Peers,
     counters: Counters,
     writer: Writer,
 }
@@ -109,7 +105,7 @@ impl Session {
             sequence: 0,
             router_is_up: false,
             ended: false,
-            peers: HashMap::new(),
+            peers: Peers::default(),
             counters: Counters::default(),
             writer: Writer::default(),
         }
@@ -130,7 +126,7 @@ impl Session {
     /// How many peers this session holds up.
     #[must_use]
     pub fn peers_up(&self) -> usize {
-        self.peers.values().filter(|peer| peer.up).count()
+        self.peers.list.iter().filter(|peer| peer.up).count()
     }
 
     /// The router has sent a Termination: the connection is to be closed.
@@ -154,11 +150,11 @@ impl Session {
                 self.route_monitoring(header, updates, frame, place, sink);
             }
             Ok(Message::PeerUp(header, up)) => {
-                self.peer(header).came_up(&up);
+                self.peers.get(&self.router, header).came_up(&up);
                 self.peer_event(header, place, body::PEER_UP, &convert::peer_up(&up), sink);
             }
             Ok(Message::PeerDown(header, down)) => {
-                self.peer(header).went_down();
+                self.peers.get(&self.router, header).went_down();
                 self.peer_event(header, place, body::PEER_DOWN, &convert::peer_down(&down), sink);
             }
             Ok(Message::StatsReport(header, stats)) => {
@@ -231,7 +227,7 @@ impl Session {
             reason: v1::PeerDownReason::SessionLost.into(),
             ..v1::PeerDown::default()
         };
-        for peer in self.peers.values_mut().filter(|peer| peer.up) {
+        for peer in self.peers.list.iter_mut().filter(|peer| peer.up) {
             peer.up = false;
             // The router's clock says nothing about an end that it did not report.
             let header = PeerHeader { seconds: 0, microseconds: 0, ..peer.header };
@@ -274,17 +270,6 @@ impl Session {
         });
     }
 
-    fn peer(&mut self, header: PeerHeader) -> &mut Peer {
-        match self.peers.entry(header.id()) {
-            Entry::Occupied(known) => {
-                let peer = known.into_mut();
-                peer.header = header;
-                peer
-            }
-            Entry::Vacant(new) => new.insert(Peer::new(&self.router, header)),
-        }
-    }
-
     fn peer_event(
         &mut self,
         header: PeerHeader,
@@ -293,8 +278,7 @@ impl Session {
         message: &impl prost::Message,
         sink: &mut impl Sink,
     ) {
-        self.peer(header);
-        let Some(peer) = self.peers.get(&header.id()) else { return };
+        let peer = self.peers.get(&self.router, header);
         let about = Some((&header, peer.table_name.as_str()));
         envelope::begin(&mut self.writer, &self.fields, place, about);
         self.writer.prost(field, message);
@@ -315,8 +299,11 @@ impl Session {
         place: Place,
         sink: &mut impl Sink,
     ) {
-        let (updates, broken) = self.read_updates(header, updates, place.received_at);
-        let Some(peer) = self.peers.get(&header.id()) else { return };
+        let peer = self.peers.get(&self.router, header);
+        peer.has_routes();
+        let mut read = Updates::new();
+        let broken = read_updates(peer, &header, updates, place.received_at, &mut read);
+        let updates = read;
         if !updates.is_empty() {
             let about = Some((&header, peer.table_name.as_str()));
             envelope::begin(&mut self.writer, &self.fields, place, about);
@@ -339,37 +326,6 @@ impl Session {
         }
         if let Err(error) = broken {
             self.dead_letter("malformed-update", &error.to_string(), frame, place, sink);
-        }
-    }
-
-    /// Reads the UPDATEs of a Route Monitoring message: those before the first
-    /// that cannot be read, and what is wrong with that.
-    #[allow(clippy::type_complexity, reason = "used once")]
-    fn read_updates<'f>(
-        &mut self,
-        header: PeerHeader,
-        bytes: &'f [u8],
-        now: u64,
-    ) -> (SmallVec<[(route_update::Context, Update<'f>); 1]>, Result<(), Malformed>) {
-        let view = header.view();
-        let peer = self.peer(header);
-        peer.has_routes();
-        let mut updates = SmallVec::new();
-        let mut reader = Reader::new(bytes);
-        loop {
-            let message = match bgp::Message::read(&mut reader) {
-                Ok(message) => message,
-                Err(error) => return (updates, Err(error)),
-            };
-            let update = match Update::parse(message, &mut Reading { peer, view }) {
-                Ok(update) => update,
-                Err(error) => return (updates, Err(error)),
-            };
-            let context = context(peer, &header, &update, now);
-            updates.push((context, update));
-            if !reader.any_left() {
-                return (updates, Ok(()));
-            }
         }
     }
 
@@ -402,6 +358,56 @@ impl Session {
             router: &self.router,
             value: &letter.encode_to_vec(),
         });
+    }
+}
+
+/// The UPDATEs of one Route Monitoring message: nearly always one.
+type Updates<'f> = SmallVec<[(route_update::Context, Update<'f>); 1]>;
+
+/// Reads the UPDATEs of a Route Monitoring message, up to the first that cannot
+/// be read, and says what is wrong with that.
+fn read_updates<'f>(
+    peer: &mut Peer,
+    header: &PeerHeader,
+    bytes: &'f [u8],
+    now: u64,
+    updates: &mut Updates<'f>,
+) -> Result<(), Malformed> {
+    let view = header.view();
+    let mut reader = Reader::new(bytes);
+    loop {
+        let message = bgp::Message::read(&mut reader)?;
+        let update = Update::parse(message, &mut Reading { peer, view })?;
+        updates.push((context(peer, header, &update, now), update));
+        if !reader.any_left() {
+            return Ok(());
+        }
+    }
+}
+
+/// The peers of a session, found by their Per-Peer Header.
+#[derive(Debug, Default)]
+struct Peers {
+    list: Vec<Peer>,
+    index: HashMap<PeerId, usize>,
+    /// Messages of a peer come in bursts: the last one is looked at first.
+    last: usize,
+}
+
+impl Peers {
+    /// The peer that `header` names, which becomes its latest header.
+    #[inline]
+    fn get(&mut self, router: &str, header: PeerHeader) -> &mut Peer {
+        let id = header.id();
+        if self.list.get(self.last).is_none_or(|peer| peer.id != id) {
+            self.last = *self.index.entry(id).or_insert_with(|| {
+                self.list.push(Peer::new(router, header));
+                self.list.len() - 1
+            });
+        }
+        let peer = &mut self.list[self.last];
+        peer.header = header;
+        peer
     }
 }
 

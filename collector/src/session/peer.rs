@@ -5,12 +5,13 @@ use ribstream_proto::{family::AfiSafi, record};
 use super::dump::Dumps;
 use crate::{
     bgp::{AddPathMode, AsWidth, Open, PathIds, ReadAs},
-    bmp::{PeerHeader, PeerUp, View, type_of},
+    bmp::{PeerHeader, PeerId, PeerUp, View, type_of},
 };
 
 /// A peer, from the first message that names it to the end of the session.
 #[derive(Debug)]
 pub(super) struct Peer {
+    pub(super) id: PeerId,
     /// The key of its records.
     pub(super) key: Vec<u8>,
     /// The last Per-Peer Header.
@@ -70,6 +71,7 @@ impl Opens {
 impl Peer {
     pub(super) fn new(router: &str, header: PeerHeader) -> Self {
         Self {
+            id: header.id(),
             key: record::peer_key(router, &header.distinguisher, header.address()).into_bytes(),
             header,
             table_name: String::new(),

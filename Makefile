@@ -1,0 +1,27 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench down fmt lint stack
+
+help: ## what can be made here
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## bring up everything, play a real router's BMP into it, show what is in the database
+	@compose/demo
+
+down: ## stop what `make demo` left running (its data stays; `compose/stack down --remove` deletes it)
+	@compose/demo down
+
+test: ## formatting, lints, and all tests against a real Kafka and a real TimescaleDB
+	@compose/test
+
+bench: ## a full table from TCP to committed rows: rates, CPU, memory and sizes of each stage
+	@compose/bench
+
+stack: ## only Kafka and TimescaleDB, for development
+	@compose/stack up
+
+fmt: ## format the code
+	@cargo fmt --all
+
+lint: ## formatting and clippy, as `make test` does them
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings

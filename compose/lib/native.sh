@@ -1,0 +1,192 @@
+# shellcheck shell=bash
+# Kafka and TimescaleDB as plain processes, for a machine without a container engine.
+# Sourced by compose/stack, which has set instance (its directory), name, kafka_port,
+# controller_port, postgres_port and shared_buffers.
+
+kafka_properties() {
+    local port=$1 controller=$2 data=$3
+    cat <<END
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$controller
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAINTEXT://127.0.0.1:$port
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs=$data
+num.network.threads=2
+num.io.threads=4
+# One BMP message of the largest size allowed, decoded, and room to spare.
+message.max.bytes=16777216
+replica.fetch.max.bytes=16777216
+auto.create.topics.enable=false
+# One node holds one copy; few partitions of Kafka's own topics make it start sooner.
+offsets.topic.num.partitions=3
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=3
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+END
+}
+
+postgres_settings() {
+    local port=$1 buffers=$2
+    cat <<END
+listen_addresses = '127.0.0.1'
+port = $port
+unix_socket_directories = ''
+max_connections = 200
+# A chroot has no tmpfs on /dev/shm.
+dynamic_shared_memory_type = sysv
+shared_buffers = $buffers
+maintenance_work_mem = 256MB
+random_page_cost = 1.1
+# Durable as in production: what is committed survives a crash.
+fsync = on
+synchronous_commit = on
+# A bulk load checkpoints by time, not every gigabyte.
+max_wal_size = 8GB
+checkpoint_timeout = 15min
+wal_compression = lz4
+timezone = 'UTC'
+shared_preload_libraries = 'timescaledb'
+timescaledb.telemetry_level = off
+# Each database with the extension has a scheduler of its own, and tests make many databases.
+timescaledb.max_background_workers = 64
+max_worker_processes = 80
+END
+}
+
+kafka_pid() { live_pid "$instance/kafka.pid" "$instance/server.properties"; }
+postgres_pid() { live_pid "$instance/postgres.pid" "/var/lib/ribstream/$name"; }
+
+# live_pid FILE WORD: the process that FILE names, if it lives and has WORD on its command
+# line: after a reboot the number may be anybody's.
+live_pid() {
+    local pid
+    [[ -s $1 ]] || return 1
+    pid=$(<"$1")
+    tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qxF -- "$2" || return 1
+    printf '%s\n' "$pid"
+}
+
+kafka_start() {
+    kafka_pid >/dev/null && return
+    kafka_properties "$kafka_port" "$controller_port" "$instance/kafka-data" >"$instance/server.properties"
+    if [[ ! -d $instance/kafka-data ]]; then
+        rm -rf "$instance/kafka-data.part"
+        cp -a "$kafka_home/formatted" "$instance/kafka-data.part"
+        mv "$instance/kafka-data.part" "$instance/kafka-data"
+    fi
+    [[ ! -e $instance/kafka.log ]] || mv "$instance/kafka.log" "$instance/kafka.log.1"
+    setsid java -Xms256m -Xmx512m -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:+ExitOnOutOfMemoryError \
+        -Djava.awt.headless=true -Dlog4j2.configurationFile="$repo/compose/kafka/log4j2.yaml" \
+        -cp "$kafka_home/libs/*" kafka.Kafka "$instance/server.properties" \
+        </dev/null >"$instance/kafka.log" 2>&1 7>&- 8>&- 9>&- &
+    echo $! >"$instance/kafka.pid"
+}
+kafka_up() { grep -qsF 'Kafka Server started' "$instance/kafka.log"; }
+kafka_wait() {
+    local limit=$((SECONDS + 90))
+    until kafka_up; do
+        kafka_pid >/dev/null || { kafka_up || failed Kafka kafka.log; }
+        ((SECONDS < limit)) || failed "Kafka (not ready after 90 s)" kafka.log
+        sleep 0.1
+    done
+}
+
+postgres_start() {
+    local data=$postgres_root/var/lib/ribstream/$name
+    postgres_pid >/dev/null && return
+    if [[ ! -d $data ]]; then
+        rm -rf "$data.part"
+        cp -a "$postgres_root/var/lib/ribstream/template" "$data.part"
+        mv "$data.part" "$data"
+    fi
+    postgres_settings "$postgres_port" "$shared_buffers" >"$data/ribstream.conf"
+    [[ ! -e $instance/postgres.log ]] || mv "$instance/postgres.log" "$instance/postgres.log.1"
+    LC_ALL=C.UTF-8 setsid chroot --userspec=postgres:postgres "$postgres_root" "$postgres_bin/postgres" \
+        -D "/var/lib/ribstream/$name" </dev/null >"$instance/postgres.log" 2>&1 7>&- 8>&- 9>&- &
+    echo $! >"$instance/postgres.pid"
+}
+postgres_up() { in_root "$postgres_bin/pg_isready" -q -h 127.0.0.1 -p "$postgres_port"; }
+postgres_wait() {
+    local limit=$((SECONDS + 90))
+    until postgres_up; do
+        [[ -e /proc/$(<"$instance/postgres.pid") ]] || failed PostgreSQL postgres.log
+        ((SECONDS < limit)) || failed "PostgreSQL (not ready after 90 s)" postgres.log
+        sleep 0.1
+    done
+}
+
+failed() {
+    tail -n 15 "$instance/$2" >&2 || true
+    die "$1 did not start; its log is $instance/$2"
+}
+
+gone() { ! "$1" >/dev/null; }
+
+# A server and, of PostgreSQL, its backends, which are sessions of their own.
+processes() {
+    local pid
+    pid=$("$1_pid") || return 0
+    printf '%s\n' "$pid"
+    awk -v parent="$pid" '{ sub(/.*\) /, ""); if ($2 == parent) { split(FILENAME, p, "/"); print p[3] } }' \
+        /proc/[0-9]*/stat 2>/dev/null || true
+}
+
+native_stop() {
+    local what=$1 signal=TERM pid
+    [[ $what == postgres ]] && signal=INT # fast shutdown: TERM would wait for the clients
+    pid=$("${what}_pid") || return 0
+    # A paused server would never see it.
+    native_signal "$what" CONT
+    kill -s "$signal" "$pid" 2>/dev/null || true
+    wait_for 60 "$what" gone "${what}_pid" || native_kill "$what"
+}
+
+native_kill() {
+    local pids pid
+    pids=$(processes "$1")
+    native_signal "$1" KILL
+    for pid in $pids; do
+        wait_for 20 "$1" dead "$pid" || die "process $pid of $1 in $name does not die"
+    done
+    # All are dead, though perhaps not yet reaped: PostgreSQL would take that for alive.
+    if [[ $1 == postgres ]]; then rm -f "$postgres_root/var/lib/ribstream/$name/postmaster.pid"; fi
+}
+dead() { ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; }
+
+native_signal() {
+    local pid
+    for pid in $(processes "$1"); do kill -s "$2" "$pid" 2>/dev/null || true; done
+}
+
+native_start() {
+    "install_$1"
+    "${1}_start"
+    "${1}_wait"
+}
+
+native_up() {
+    install_kafka
+    install_postgres
+    kafka_start
+    postgres_start
+    kafka_wait
+    postgres_wait
+}
+
+native_remove() {
+    rm -rf "${instance:?}" "${postgres_root:?}/var/lib/ribstream/${name:?}"
+}
+
+native_running() { "${1}_pid"; }
+
+native_psql() {
+    chroot "$postgres_root" env LC_ALL=C.UTF-8 PGPASSWORD=ribstream PAGER= psql -h 127.0.0.1 -p "$postgres_port" -U ribstream "$@"
+}

@@ -1,0 +1,250 @@
+//! Servers of a test's own, to be stopped, killed and paused at will.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use sqlx::{Connection, PgConnection};
+
+use crate::container::{self, Container};
+use crate::database::container_url;
+use crate::kafka::Kafka;
+use crate::reaper::Reaper;
+use crate::unique;
+
+/// How long a restarted container may take to serve again.
+const SERVING: Duration = Duration::from_secs(60);
+
+/// A server, by whichever means there are.
+#[derive(Debug)]
+enum Server {
+    /// An instance of `compose/stack`, whose path `RIBSTREAM_TEST_STACK` gives.
+    Stack { script: PathBuf, instance: String, server: &'static str, _reaper: Reaper },
+    /// A container, where no stack is named.
+    Container(Container),
+}
+
+impl Server {
+    async fn start(server: &'static str) -> Result<Self> {
+        let Some(script) = std::env::var_os("RIBSTREAM_TEST_STACK").map(PathBuf::from) else {
+            return Ok(Self::Container(match server {
+                "kafka" => container::kafka().await?,
+                _ => container::postgres().await?,
+            }));
+        };
+        let prefix = std::env::var("RIBSTREAM_TEST_INSTANCES").unwrap_or_else(|_| "own".into());
+        let instance = format!("{prefix}-{}", unique());
+        let reaper = Reaper::new([
+            script.as_os_str(),
+            "down".as_ref(),
+            "--remove".as_ref(),
+            "--name".as_ref(),
+            instance.as_ref(),
+        ])
+        .context("cannot start a shell that takes the server down")?;
+        let own = Self::Stack { script, instance, server, _reaper: reaper };
+        own.stack("up").await?;
+        Ok(own)
+    }
+
+    /// Runs a command of the stack on this server and gives what it printed.
+    async fn stack(&self, command: &'static str) -> Result<String> {
+        let Self::Stack { script, instance, server, .. } = self else {
+            bail!("{command} is for the stack, and this is a container");
+        };
+        let mut stack = Command::new(script);
+        stack.args([command, "--name", instance]);
+        if command != "env" {
+            stack.arg(server);
+        }
+        stack.stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || stack.output())
+            .await?
+            .with_context(|| format!("cannot run {}", script.display()))?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("{} {command} --name {instance} failed: {said}", script.display());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The value of a variable of `compose/stack env`.
+    async fn variable(&self, name: &str) -> Result<String> {
+        let prefix = format!("export {name}=");
+        let environment = self.stack("env").await?;
+        environment
+            .lines()
+            .find_map(|line| line.strip_prefix(&prefix).map(str::to_owned))
+            .with_context(|| format!("compose/stack env printed no {name}"))
+    }
+
+    async fn kill(&self) -> Result<()> {
+        match self {
+            Self::Stack { .. } => self.stack("kill").await.map(drop),
+            // No time to end by itself: SIGKILL.
+            Self::Container(it) => Ok(it.container.stop_with_timeout(Some(0)).await?),
+        }
+    }
+
+    async fn stop(&self) -> Result<()> {
+        match self {
+            Self::Stack { .. } => self.stack("stop").await.map(drop),
+            Self::Container(it) => Ok(it.container.stop().await?),
+        }
+    }
+
+    async fn restart(&self) -> Result<()> {
+        match self {
+            Self::Stack { .. } => self.stack("start").await.map(drop),
+            Self::Container(it) => Ok(it.container.start().await?),
+        }
+    }
+
+    async fn pause(&self) -> Result<()> {
+        match self {
+            Self::Stack { .. } => self.stack("pause").await.map(drop),
+            Self::Container(it) => Ok(it.container.pause().await?),
+        }
+    }
+
+    async fn resume(&self) -> Result<()> {
+        match self {
+            Self::Stack { .. } => self.stack("resume").await.map(drop),
+            Self::Container(it) => Ok(it.container.unpause().await?),
+        }
+    }
+}
+
+/// A Kafka of a test's own, taken away when dropped.
+#[derive(Debug)]
+pub struct OwnKafka {
+    server: Server,
+    kafka: Kafka,
+}
+
+impl OwnKafka {
+    /// Starts one; it serves when this returns.
+    pub async fn start() -> Result<Self> {
+        let server = Server::start("kafka").await?;
+        let brokers = match &server {
+            Server::Stack { .. } => server.variable("RIBSTREAM_KAFKA").await?,
+            Server::Container(it) => format!("127.0.0.1:{}", it.port),
+        };
+        Ok(Self { server, kafka: Kafka::at(brokers) })
+    }
+
+    /// To make topics in it and to read them.
+    #[must_use]
+    pub fn kafka(&self) -> &Kafka {
+        &self.kafka
+    }
+
+    /// SIGKILL: no goodbye to its clients, its log as it lies on the disk.
+    pub async fn kill(&self) -> Result<()> {
+        self.server.kill().await
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub async fn stop(&self) -> Result<()> {
+        self.server.stop().await
+    }
+
+    /// Starts it again on the same port with the same log, after a kill or a stop; it serves
+    /// when this returns.
+    pub async fn restart(&self) -> Result<()> {
+        self.server.restart().await?;
+        let deadline = tokio::time::Instant::now() + SERVING;
+        // Only a stack waits by itself.
+        while self.kafka.lengths("__no_such_topic").await.is_err_and(|error| is_transport(&error)) {
+            if tokio::time::Instant::now() > deadline {
+                bail!("Kafka at {} does not serve again after {SERVING:?}", self.kafka.brokers());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
+    /// SIGSTOP: its sockets stay open, and nobody answers.
+    pub async fn pause(&self) -> Result<()> {
+        self.server.pause().await
+    }
+
+    /// SIGCONT.
+    pub async fn resume(&self) -> Result<()> {
+        self.server.resume().await
+    }
+}
+
+/// A broker that is not there, unlike one that has no such topic.
+fn is_transport(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<rdkafka::error::KafkaError>()
+        .is_some_and(|error| matches!(error, rdkafka::error::KafkaError::MetadataFetch(_)))
+}
+
+/// A PostgreSQL with TimescaleDB of a test's own, taken away when dropped.
+#[derive(Debug)]
+pub struct OwnPostgres {
+    server: Server,
+    url: String,
+}
+
+impl OwnPostgres {
+    /// Starts one; it serves when this returns.
+    pub async fn start() -> Result<Self> {
+        let server = Server::start("postgres").await?;
+        let url = match &server {
+            Server::Stack { .. } => server.variable("RIBSTREAM_DATABASE_URL").await?,
+            Server::Container(it) => container_url(it.port),
+        };
+        let own = Self { server, url };
+        own.serving().await?;
+        Ok(own)
+    }
+
+    /// Its database `ribstream`, empty: what the ingester's `--database-url` takes.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn serving(&self) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + SERVING;
+        loop {
+            match PgConnection::connect(&self.url).await {
+                Ok(connection) => return Ok(connection.close().await?),
+                Err(error) if tokio::time::Instant::now() > deadline => {
+                    return Err(error).with_context(|| format!("{} does not serve", self.url));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// SIGKILL to the server and all its backends: a crash, followed by recovery.
+    pub async fn kill(&self) -> Result<()> {
+        self.server.kill().await
+    }
+
+    /// A fast shutdown: its clients are thrown out.
+    pub async fn stop(&self) -> Result<()> {
+        self.server.stop().await
+    }
+
+    /// Starts it again on the same port with the same data; it serves when this returns.
+    pub async fn restart(&self) -> Result<()> {
+        self.server.restart().await?;
+        self.serving().await
+    }
+
+    /// SIGSTOP to the server and all its backends: connections stay open, and nobody answers.
+    pub async fn pause(&self) -> Result<()> {
+        self.server.pause().await
+    }
+
+    /// SIGCONT.
+    pub async fn resume(&self) -> Result<()> {
+        self.server.resume().await
+    }
+}
