@@ -44,6 +44,9 @@ const RECORD_OVERHEAD: usize = 512;
 /// Room in librdkafka's own queue past our budget, which each session may
 /// overrun by the records of one message.
 const QUEUE_HEADROOM: usize = 64 << 20;
+/// A batch of this many records goes into a socket's buffer in one write. While a
+/// larger one is written in pieces, librdkafka's thread spins.
+const BATCH_RECORDS: &str = "3000";
 /// How long the brokers may take to answer a question for their health.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// While Kafka is away librdkafka complains at each attempt; one line in so long is enough.
@@ -85,6 +88,7 @@ impl Publisher {
             ("message.max.bytes", &topics::MAX_RECORD.to_string()),
             ("queue.buffering.max.kbytes", &queue.to_string()),
             ("queue.buffering.max.messages", "0"),
+            ("batch.num.messages", BATCH_RECORDS),
             // Back within seconds of the brokers.
             ("reconnect.backoff.max.ms", "2000"),
             ("socket.nagle.disable", "true"),
