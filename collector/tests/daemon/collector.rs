@@ -24,21 +24,21 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub const MAX_MESSAGE: usize = 1_000_000;
+pub(crate) const MAX_MESSAGE: usize = 1_000_000;
 /// Longer than anything here takes on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-pub struct Collector {
-    pub address: SocketAddr,
-    pub http: SocketAddr,
-    pub events: String,
-    pub dead_letter: String,
+pub(crate) struct Collector {
+    pub(crate) address: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) events: String,
+    pub(crate) dead_letter: String,
     kafka: Kafka,
     shutdown: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
-pub fn options(brokers: &str, events: &str, dead_letter: &str, more: &[&str]) -> RunOptions {
+pub(crate) fn options(brokers: &str, events: &str, dead_letter: &str, more: &[&str]) -> RunOptions {
     let args = [
         "ribstream-collector",
         "run",
@@ -61,7 +61,7 @@ pub fn options(brokers: &str, events: &str, dead_letter: &str, more: &[&str]) ->
 }
 
 impl Collector {
-    pub async fn start(kafka: &Kafka, more: &[&str]) -> Self {
+    pub(crate) async fn start(kafka: &Kafka, more: &[&str]) -> Self {
         let (events, dead_letter) = (topic("events"), topic("dead-letter"));
         let options = options(kafka.brokers(), &events, &dead_letter, more);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -81,12 +81,12 @@ impl Collector {
         collector
     }
 
-    pub async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
     /// Sends everything, closes, and waits until the session has ended.
-    pub async fn play(&self, bytes: &[u8], chunk: usize) {
+    pub(crate) async fn play(&self, bytes: &[u8], chunk: usize) {
         let mut stream = self.connect().await;
         for part in bytes.chunks(chunk) {
             stream.write_all(part).await.unwrap();
@@ -95,12 +95,12 @@ impl Collector {
         self.sessions_closed(1).await;
     }
 
-    pub async fn sessions_closed(&self, count: u64) {
+    pub(crate) async fn sessions_closed(&self, count: u64) {
         self.metric_reaches("ribstream_collector_sessions_closed_total", count).await;
     }
 
     /// The sum of a metric over its labels; 0 where it is not there yet.
-    pub async fn metric(&self, name: &str) -> u64 {
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
         let mut total = 0.0;
         for line in self.get("/metrics").await.lines().filter(|line| !line.starts_with('#')) {
             let Some((series, value)) = line.rsplit_once(' ') else { continue };
@@ -113,7 +113,7 @@ impl Collector {
         total
     }
 
-    pub async fn metric_reaches(&self, name: &str, count: u64) {
+    pub(crate) async fn metric_reaches(&self, name: &str, count: u64) {
         let began = Instant::now();
         while self.metric(name).await < count {
             assert!(began.elapsed() < PATIENCE, "{name} does not reach {count}");
@@ -122,7 +122,7 @@ impl Collector {
         }
     }
 
-    pub async fn get(&self, path: &str) -> String {
+    pub(crate) async fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.http).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -132,7 +132,7 @@ impl Collector {
     }
 
     /// Shuts the collector down, which must succeed.
-    pub async fn stop(self) -> Topics {
+    pub(crate) async fn stop(self) -> Topics {
         self.shutdown.cancel();
         self.task.await.unwrap().unwrap();
         Topics { kafka: self.kafka, events: self.events, dead_letter: self.dead_letter }
@@ -140,18 +140,18 @@ impl Collector {
 }
 
 /// What a collector has left behind.
-pub struct Topics {
+pub(crate) struct Topics {
     kafka: Kafka,
     events: String,
     dead_letter: String,
 }
 
 /// The records of a topic by key, in order.
-pub type ByKey = BTreeMap<String, Vec<Vec<u8>>>;
+pub(crate) type ByKey = BTreeMap<String, Vec<Vec<u8>>>;
 
 impl Topics {
     /// The events by key, without what differs from run to run.
-    pub async fn events(&self) -> ByKey {
+    pub(crate) async fn events(&self) -> ByKey {
         let mut by_key = ByKey::new();
         for record in self.kafka.consume(&self.events).await.unwrap() {
             let event = v1::Event::decode(record.payload.as_slice()).unwrap();
@@ -170,13 +170,13 @@ impl Topics {
         by_key
     }
 
-    pub async fn decoded(&self) -> Vec<v1::Event> {
+    pub(crate) async fn decoded(&self) -> Vec<v1::Event> {
         let records = self.kafka.consume(&self.events).await.unwrap();
         records.iter().map(|r| v1::Event::decode(r.payload.as_slice()).unwrap()).collect()
     }
 
     /// How the sessions have ended, as the events say.
-    pub async fn ends(&self) -> Vec<(RouterDownReason, String)> {
+    pub(crate) async fn ends(&self) -> Vec<(RouterDownReason, String)> {
         let ends = self.decoded().await.into_iter().filter_map(|event| match event.body {
             Some(Body::RouterDown(down)) => Some((down.reason(), down.detail)),
             _ => None,
@@ -184,7 +184,7 @@ impl Topics {
         ends.collect()
     }
 
-    pub async fn dead_letters(&self) -> usize {
+    pub(crate) async fn dead_letters(&self) -> usize {
         self.kafka.consume(&self.dead_letter).await.unwrap().len()
     }
 }
@@ -204,7 +204,7 @@ fn plain(mut event: v1::Event) -> Vec<u8> {
 }
 
 /// What a session in which these bytes arrive must leave in the topic.
-pub fn expected(mut bytes: &[u8], end: RouterDownReason) -> ByKey {
+pub(crate) fn expected(mut bytes: &[u8], end: RouterDownReason) -> ByKey {
     let mut by_key = ByKey::new();
     let mut keep = |record: Record<'_>| {
         if record.destination == Destination::Events {
@@ -229,7 +229,7 @@ pub fn expected(mut bytes: &[u8], end: RouterDownReason) -> ByKey {
 }
 
 /// Compares without printing megabytes.
-pub fn assert_same(found: &ByKey, expected: &ByKey) {
+pub(crate) fn assert_same(found: &ByKey, expected: &ByKey) {
     let keys = |by_key: &ByKey| by_key.keys().cloned().collect::<Vec<_>>();
     assert_eq!(keys(found), keys(expected));
     for (key, records) in expected {
@@ -247,7 +247,7 @@ pub fn assert_same(found: &ByKey, expected: &ByKey) {
 }
 
 /// The first `count` messages of a stream.
-pub fn messages(bytes: &[u8], count: usize) -> &[u8] {
+pub(crate) fn messages(bytes: &[u8], count: usize) -> &[u8] {
     let mut end = 0;
     for _ in 0..count {
         match next_frame(&bytes[end..], MAX_MESSAGE).unwrap() {
