@@ -1,1 +1,191 @@
-//! x
+//! Writes the events topic into TimescaleDB, each event exactly once.
+//!
+//! ```text
+//!            consumer.rs (one thread)               writer.rs (a task for each connection)
+//!  ┌────────────────────────────────────────┐    ┌───────────────────────────────────────┐
+//!  │ Kafka ──► decode ──► rows ──► batch ───┼──► │ store: one transaction                │
+//!  │   ▲       Event      COPY     closes on│    │   advance ingest_offsets (the fence)  │
+//!  │   │                  BINARY   rows,    │    │   COPY each table                     │
+//!  │ group.rs                      octets   │    │   state: sessions, routers, peers     │
+//!  │ assign: seek to the database's offset  │    │ letters: what is refused is parked    │
+//!  │ revoke: drop the batch                 │    └───────────────────────────────────────┘
+//!  └────────────────────────────────────────┘
+//!            inventory: identity ──► slot ──► id of routers and peers
+//! ```
+//!
+//! A partition always goes to the same writer, so its events are written in the
+//! order of the log. The offsets in the database, moved in the transaction that
+//! writes the rows, are the only truth about what has been written; those that
+//! the consumer group has in Kafka are for tools that show the lag.
+//!
+//! Beside the pipeline: [`migrate`] the schema, [`tap`] the topic.
+
+pub mod batch;
+pub mod config;
+mod consumer;
+pub mod decode;
+mod group;
+pub mod inventory;
+pub mod letters;
+pub mod metrics;
+pub mod migrate;
+pub mod rows;
+mod state;
+pub mod store;
+pub mod tap;
+pub mod writer;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow};
+use config::{Cli, Command, DatabaseOptions, RunOptions};
+use ribstream_runtime::{http, http::Health, kafka, kafka::TopicSpec, shutdown};
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    inventory::Inventory,
+    letters::Letters,
+    metrics::Metrics,
+    migrate::SchemaError,
+    store::Store,
+    writer::{Backoff, Task, Writer},
+};
+
+/// How long Kafka may take to answer at the start.
+const KAFKA_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Does what the command line says.
+///
+/// # Errors
+/// One line that names the thing, the value and what to do.
+pub fn main(cli: Cli) -> anyhow::Result<()> {
+    cli.log.init()?;
+    // Two: the work is done by the consumer's own thread, by Kafka's and by the database.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    match cli.command {
+        Command::Run(options) => {
+            runtime.block_on(async { run(options, shutdown::signal()).await })
+        }
+        Command::Migrate(options) => runtime.block_on(migrate(&options)),
+        Command::Tap(options) => tap::tap(&options),
+    }
+}
+
+fn database(options: &DatabaseOptions) -> anyhow::Result<PgConnectOptions> {
+    // The URL is not shown: it may hold a password.
+    store::options(&options.database_url).map_err(|error| {
+        anyhow!(
+            "--database-url (RIBSTREAM_DATABASE_URL) is not a PostgreSQL URL: {error}; \
+             it looks like postgresql://user:password@host:5432/name"
+        )
+    })
+}
+
+async fn migrate(options: &DatabaseOptions) -> anyhow::Result<()> {
+    let options = database(options)?;
+    let place = migrate::place(&options);
+    let (before, after) = migrate::migrate(&options).await?;
+    match before {
+        Some(before) if before == after => println!("{place} is at schema version {after} already"),
+        Some(before) => println!("{place} migrated from schema version {before} to {after}"),
+        None => println!("{place} migrated to schema version {after}"),
+    }
+    Ok(())
+}
+
+/// Reads the topic into the database until `stop` is cancelled.
+///
+/// # Errors
+/// What cannot be put right by waiting: the configuration, the schema, Kafka at the start.
+pub async fn run(options: RunOptions, stop: CancellationToken) -> anyhow::Result<()> {
+    let database = database(&options.database)?;
+    let registry = prometheus::Registry::new();
+    let metrics = Metrics::new(&registry)?;
+    let health = Health::default();
+    health.set("database", Err("not reached yet".to_owned()));
+    health.set("kafka", Err("not reached yet".to_owned()));
+    let listener = tokio::net::TcpListener::bind(options.http)
+        .await
+        .with_context(|| format!("cannot listen on {} (--http)", options.http))?;
+    tokio::spawn(http::serve(listener, registry, health.clone(), stop.clone()));
+
+    if !wait_for_schema(&database, &stop).await? {
+        return Ok(());
+    }
+    health.set("database", Ok(()));
+    kafka::check_broker(&options.kafka, KAFKA_TIMEOUT).await?;
+    kafka::ensure_topics(&options.kafka, &[dead_letter_topic(&options)]).await?;
+    let letters =
+        Letters::new(options.kafka.clone()).map_err(|error| options.kafka.explain(&error))?;
+
+    let topic: Arc<str> = options.kafka.topic_events.as_str().into();
+    let inventory = Arc::new(Inventory::default());
+    let runtime = tokio::runtime::Handle::current();
+    let (reports, inbox) = std::sync::mpsc::channel();
+    let writers = (0..options.writers)
+        .map(|_| {
+            let task = Task {
+                store: Store::new(database.clone(), topic.clone(), inventory.clone()),
+                letters: letters.clone(),
+                topic: topic.clone(),
+                metrics: metrics.clone(),
+                health: health.clone(),
+                reports: reports.clone(),
+            };
+            Writer::start(task, &runtime)
+        })
+        .collect();
+    let pipeline = consumer::Pipeline {
+        limits: options.limits(),
+        shutdown_timeout: Duration::from_secs(options.shutdown_timeout),
+        options,
+        database,
+        topic,
+        inventory,
+        writers,
+        reports: inbox,
+        metrics,
+        health,
+        runtime,
+        stop,
+    };
+    let (done, finished) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().name("consumer".to_owned()).spawn(move || {
+        // The receiver waits for as long as this thread runs.
+        drop(done.send(pipeline.run()));
+    })?;
+    finished.await.context("the consumer thread has panicked")??;
+    Ok(())
+}
+
+fn dead_letter_topic(options: &RunOptions) -> TopicSpec {
+    TopicSpec {
+        name: options.kafka.topic_dead_letter.clone(),
+        partitions: 1,
+        replication: -1,
+        config: Vec::new(),
+    }
+}
+
+/// Waits for the database where it is away; whether it came before the stop.
+async fn wait_for_schema(
+    database: &PgConnectOptions,
+    stop: &CancellationToken,
+) -> Result<bool, SchemaError> {
+    let mut backoff = Backoff::default();
+    loop {
+        let error = match migrate::check(database).await {
+            Ok(()) => return Ok(true),
+            Err(error) if error.is_transient() => error,
+            Err(error) => return Err(error),
+        };
+        let wait = backoff.next();
+        tracing::warn!(%error, ?wait, "waiting for the database");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => return Ok(false),
+        }
+    }
+}

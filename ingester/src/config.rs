@@ -1,0 +1,86 @@
+//! Flags, environment variables and their meaning.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use ribstream_runtime::{kafka::KafkaOptions, log::LogOptions};
+
+use crate::{batch::Limits, tap::TapOptions};
+
+/// Writes the events of Ribstream's collectors into TimescaleDB, each exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "ribstream-ingester", version)]
+pub struct Cli {
+    /// How the logs are written.
+    #[command(flatten)]
+    pub log: LogOptions,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the ingester can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read the events topic and write it to the database until told to stop
+    Run(RunOptions),
+    /// Bring the database's schema to this version, and exit
+    Migrate(DatabaseOptions),
+    /// Print the events topic as JSON lines
+    Tap(TapOptions),
+}
+
+/// Where the database is.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseOptions {
+    /// The database, as postgresql://user:password@host:port/name
+    #[arg(long, env = "RIBSTREAM_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: String,
+}
+
+/// What `run` needs.
+#[derive(Args, Clone, Debug)]
+pub struct RunOptions {
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub kafka: KafkaOptions,
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+    /// The consumer group; ingesters of one group share the topic's partitions
+    #[arg(long, env = "RIBSTREAM_GROUP", value_name = "NAME", default_value = "ribstream-ingester")]
+    pub group: String,
+    /// Connections that write to the database; a partition always has the same one
+    #[arg(long, env = "RIBSTREAM_WRITERS", value_name = "N", default_value_t = 2,
+        value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub writers: u16,
+    /// Rows in a transaction at most
+    #[arg(long, env = "RIBSTREAM_BATCH_ROWS", value_name = "N", default_value_t = 50_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub batch_rows: u32,
+    /// Octets of rows in a transaction at most, one record more excepted
+    #[arg(long, env = "RIBSTREAM_BATCH_BYTES", value_name = "N", default_value_t = 16 << 20,
+        value_parser = clap::value_parser!(u32).range(1..=1 << 28))]
+    pub batch_bytes: u32,
+    /// Milliseconds that an event may wait for others to share its transaction
+    #[arg(long, env = "RIBSTREAM_BATCH_AGE", value_name = "MS", default_value_t = 50)]
+    pub batch_age: u64,
+    /// Where /metrics, /healthz and /readyz are served
+    #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = "[::]:11022")]
+    pub http: SocketAddr,
+    /// Seconds to commit what is in hand and leave the group when told to stop
+    #[arg(long, env = "RIBSTREAM_SHUTDOWN_TIMEOUT", value_name = "SECONDS", default_value_t = 30)]
+    pub shutdown_timeout: u64,
+}
+
+impl RunOptions {
+    /// When batches are closed.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            rows: self.batch_rows as usize,
+            bytes: self.batch_bytes as usize,
+            age: Duration::from_millis(self.batch_age),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What the ingester counts.
+
+use std::{ops::Range, time::Duration};
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
+
+use crate::{batch::Batch, rows::Table};
+
+/// The ingester's metrics. Clones share their values.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Records read from Kafka.
+    pub records: IntCounter,
+    /// Rows committed, by table.
+    pub rows: IntCounterVec,
+    /// Transactions committed.
+    pub commits: IntCounter,
+    /// Records in a transaction.
+    pub batch_records: Histogram,
+    /// Rows in a transaction.
+    pub batch_rows: Histogram,
+    /// Seconds that a transaction took.
+    pub commit_seconds: Histogram,
+    /// Seconds from a collector's receipt of a batch's oldest event to its commit.
+    pub delay_seconds: Histogram,
+    /// Records parked in the dead-letter topic, by reason.
+    pub parked: IntCounterVec,
+    /// Batches dropped because another ingester had written them.
+    pub fenced: IntCounter,
+    /// Transactions to be tried again because the database was away.
+    pub retries: IntCounter,
+    /// Times that partitions were assigned or revoked.
+    pub rebalances: IntCounterVec,
+    /// Records of a partition that are not in the database yet.
+    pub lag: IntGaugeVec,
+    /// Partitions that cannot be read from their stored offset.
+    pub halted: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Metrics registered with `registry`.
+    ///
+    /// # Errors
+    /// Some are registered already.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(format!("ribstream_ingester_{name}"), help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let counters = |name: &str, help: &str, label: &str| {
+            let opts = Opts::new(format!("ribstream_ingester_{name}"), help);
+            let counters = IntCounterVec::new(opts, &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let gauges = |name: &str, help: &str| {
+            let opts = Opts::new(format!("ribstream_ingester_{name}"), help);
+            let gauges = IntGaugeVec::new(opts, &["partition"])?;
+            registry.register(Box::new(gauges.clone()))?;
+            Ok::<_, prometheus::Error>(gauges)
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            let opts =
+                HistogramOpts::new(format!("ribstream_ingester_{name}"), help).buckets(buckets);
+            let histogram = Histogram::with_opts(opts)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, prometheus::Error>(histogram)
+        };
+        let sizes = || prometheus::exponential_buckets(1.0, 4.0, 9);
+        let seconds = || prometheus::exponential_buckets(0.005, 2.0, 14);
+        let metrics = Self {
+            records: counter("records_total", "Records read from Kafka")?,
+            rows: counters("rows_total", "Rows committed, by table", "table")?,
+            commits: counter("commits_total", "Transactions committed")?,
+            batch_records: histogram("batch_records", "Records in a transaction", sizes()?)?,
+            batch_rows: histogram("batch_rows", "Rows in a transaction", sizes()?)?,
+            commit_seconds: histogram(
+                "commit_seconds",
+                "Time that a transaction took, from its begin to its commit",
+                seconds()?,
+            )?,
+            delay_seconds: histogram(
+                "delay_seconds",
+                "Time from the collector's receipt of a batch's oldest event to its commit",
+                seconds()?,
+            )?,
+            parked: counters(
+                "parked_total",
+                "Records that cannot be stored and are in the dead-letter topic, by reason",
+                "reason",
+            )?,
+            fenced: counter(
+                "fenced_total",
+                "Batches dropped because another ingester had written them",
+            )?,
+            retries: counter(
+                "retries_total",
+                "Transactions to be tried again because the database was away or overloaded",
+            )?,
+            rebalances: counters(
+                "rebalances_total",
+                "Times that Kafka assigned or revoked partitions",
+                "change",
+            )?,
+            lag: gauges("lag_records", "Records of a partition that are not in the database yet")?,
+            halted: gauges(
+                "halted",
+                "1 for a partition that cannot be read from the offset in the database",
+            )?,
+        };
+        for table in Table::ALL {
+            metrics.rows.with_label_values(&[table.name()]);
+        }
+        Ok(metrics)
+    }
+
+    /// Counts a transaction.
+    pub(crate) fn committed(
+        &self,
+        batch: &Batch,
+        records: &Range<usize>,
+        parked: bool,
+        took: Duration,
+        now: i64,
+    ) {
+        self.commits.inc();
+        self.commit_seconds.observe(took.as_secs_f64());
+        let mut rows = 0;
+        let (from, to) = batch.marks(records);
+        for table in Table::ALL {
+            let written =
+                if parked { 0 } else { batch.rows.between(table, from, to).len() as u64 };
+            self.rows.with_label_values(&[table.name()]).inc_by(written);
+            rows += written;
+        }
+        self.batch_records.observe(as_f64(records.len() as u64));
+        self.batch_rows.observe(as_f64(rows));
+        if let Some((oldest, _)) = batch.heard() {
+            let delay = u64::try_from(now.saturating_sub(oldest)).unwrap_or_default();
+            self.delay_seconds.observe(Duration::from_micros(delay).as_secs_f64());
+        }
+    }
+}
+
+/// Counts of a batch are far below 2^53.
+#[allow(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}

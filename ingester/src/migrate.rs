@@ -1,0 +1,194 @@
+//! The database's schema: bringing it to this version, and refusing any other.
+
+use std::collections::HashSet;
+
+use sqlx::{
+    PgConnection, Row,
+    migrate::{MigrateError, Migrator},
+    postgres::PgConnectOptions,
+};
+
+use crate::store::{connect, describe};
+
+/// The migrations that this binary carries.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// Why the schema cannot be used, each as one line.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// No connection, or a query failed.
+    #[error("cannot use the database at {place}: {reason}; check --database-url (RIBSTREAM_DATABASE_URL)")]
+    Database {
+        /// Host, port and database.
+        place: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The server has no TimescaleDB.
+    #[error("the PostgreSQL server at {place} has no timescaledb extension; install TimescaleDB 2.13 or newer there")]
+    NoTimescale {
+        /// Host, port and database.
+        place: String,
+    },
+    /// TimescaleDB is installed and not loaded.
+    #[error("timescaledb is installed at {place} but not loaded; set shared_preload_libraries = 'timescaledb' in postgresql.conf and restart the server")]
+    NotLoaded {
+        /// Host, port and database.
+        place: String,
+    },
+    /// No migration was ever run.
+    #[error("the database at {place} has no Ribstream schema; run `ribstream-ingester migrate`")]
+    Missing {
+        /// Host, port and database.
+        place: String,
+    },
+    /// The schema lacks migrations.
+    #[error("the schema of {place} is at version {found}, older than this binary's {wanted}; run `ribstream-ingester migrate`")]
+    Older {
+        /// Host, port and database.
+        place: String,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        wanted: i64,
+    },
+    /// The schema has migrations that we do not know.
+    #[error("the schema of {place} is at version {found}, newer than this binary's {wanted}; install the ribstream-ingester that migrated it, or a newer one")]
+    Newer {
+        /// Host, port and database.
+        place: String,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        wanted: i64,
+    },
+    /// A migration was changed after it ran.
+    #[error("version {version} of the schema of {place} is not this binary's; install the ribstream-ingester that migrated it")]
+    Different {
+        /// Host, port and database.
+        place: String,
+        /// The first version that differs.
+        version: i64,
+    },
+    /// A migration failed.
+    #[error("migration of {place} failed: {reason}")]
+    Failed {
+        /// Host, port and database.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl SchemaError {
+    /// Whether asking again may help, as when the server is just starting.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Database { .. })
+    }
+}
+
+/// The database's place as an operator knows it; never its password.
+#[must_use]
+pub fn place(options: &PgConnectOptions) -> String {
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    format!("{}:{}/{database}", options.get_host(), options.get_port())
+}
+
+/// The newest version that this binary carries.
+#[must_use]
+pub fn newest() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// Runs the migrations that the database lacks; the versions before and after.
+///
+/// # Errors
+/// The database is away, lacks TimescaleDB, is newer than this binary, or refuses.
+pub async fn migrate(options: &PgConnectOptions) -> Result<(Option<i64>, i64), SchemaError> {
+    let place = place(options);
+    let failed = |error: &sqlx::Error| database_error(&place, error);
+    let mut connection = connect(options).await.map_err(|error| failed(&error))?;
+    check_timescale(&mut connection, &place).await?;
+    let before = version(&mut connection).await.map_err(|error| failed(&error))?;
+    match MIGRATOR.run(&mut connection).await {
+        Ok(()) => Ok((before, newest())),
+        Err(MigrateError::VersionMissing(found)) => {
+            Err(SchemaError::Newer { place, found, wanted: newest() })
+        }
+        Err(MigrateError::VersionMismatch(version)) => {
+            Err(SchemaError::Different { place, version })
+        }
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+            Err(SchemaError::Failed { place, reason: describe(&error) })
+        }
+        Err(error) => Err(SchemaError::Failed { place, reason: error.to_string() }),
+    }
+}
+
+/// Fails unless the schema is exactly this binary's.
+///
+/// # Errors
+/// It is not, or the database is away.
+pub async fn check(options: &PgConnectOptions) -> Result<(), SchemaError> {
+    let place = place(options);
+    let failed = |error: &sqlx::Error| database_error(&place, error);
+    let mut connection = connect(options).await.map_err(|error| failed(&error))?;
+    let Some(found) = version(&mut connection).await.map_err(|error| failed(&error))? else {
+        return Err(SchemaError::Missing { place });
+    };
+    let wanted = newest();
+    if found < wanted {
+        return Err(SchemaError::Older { place, found, wanted });
+    }
+    if found > wanted {
+        return Err(SchemaError::Newer { place, found, wanted });
+    }
+    let applied = sqlx::query("select version, checksum from _sqlx_migrations where success")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(|error| failed(&error))?;
+    let applied: HashSet<(i64, Vec<u8>)> =
+        applied.iter().map(|row| (row.get(0), row.get(1))).collect();
+    for migration in MIGRATOR.iter() {
+        if !applied.contains(&(migration.version, migration.checksum.to_vec())) {
+            return Err(SchemaError::Different { place, version: migration.version });
+        }
+    }
+    Ok(())
+}
+
+fn database_error(place: &str, error: &sqlx::Error) -> SchemaError {
+    SchemaError::Database { place: place.to_owned(), reason: describe(error) }
+}
+
+/// The newest migration that ran, `None` where none ever did.
+async fn version(connection: &mut PgConnection) -> sqlx::Result<Option<i64>> {
+    let row = sqlx::query("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !row.try_get::<bool, _>(0)? {
+        return Ok(None);
+    }
+    sqlx::query("select max(version) from _sqlx_migrations where success")
+        .fetch_one(connection)
+        .await?
+        .try_get(0)
+}
+
+async fn check_timescale(connection: &mut PgConnection, place: &str) -> Result<(), SchemaError> {
+    let row = sqlx::query(
+        "select exists (select from pg_available_extensions where name = 'timescaledb'), \
+             current_setting('timescaledb.license', true) is not null \
+                 or current_setting('shared_preload_libraries') like '%timescaledb%'",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(|error| database_error(place, &error))?;
+    let place = place.to_owned();
+    match (row.get(0), row.get(1)) {
+        (false, _) => Err(SchemaError::NoTimescale { place }),
+        (true, false) => Err(SchemaError::NotLoaded { place }),
+        (true, true) => Ok(()),
+    }
+}

@@ -1,0 +1,104 @@
+//! What events say about the state of sessions and peers.
+
+use std::net::IpAddr;
+
+use ribstream_proto::v1;
+use serde_json::Value;
+
+use super::{PeerSlot, RouterSlot};
+
+/// A change to the state of the inventory, applied with the rows of its batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Of a BMP session.
+    Session(RouterSlot, Box<SessionChange>),
+    /// Of a peer.
+    Peer(PeerSlot, PeerChange),
+}
+
+/// What one or several events say about a BMP session. Absent: nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SessionChange {
+    /// The session's name.
+    pub session: i64,
+    /// The collector's name.
+    pub collector: String,
+    /// Where the session came from.
+    pub address: Option<IpAddr>,
+    /// Receive time of the event, in microseconds since 1970.
+    pub heard: i64,
+    /// The port that the session came from.
+    pub remote_port: Option<i32>,
+    /// sysName of the Initiation.
+    pub sys_name: Option<String>,
+    /// sysDescr of the Initiation.
+    pub sys_descr: Option<String>,
+    /// TLVs of the Initiation.
+    pub information: Option<Value>,
+    /// Messages so far.
+    pub messages: Option<i64>,
+    /// Octets so far.
+    pub octets: Option<i64>,
+    /// Peers up.
+    pub peers: Option<i32>,
+    /// When it ended.
+    pub ended: Option<i64>,
+    /// Why.
+    pub end_reason: Option<i16>,
+    /// Why, in the collector's words.
+    pub end_detail: Option<String>,
+    /// TLVs of the Termination.
+    pub end_information: Option<Value>,
+}
+
+impl SessionChange {
+    /// Puts a later change of the same session over this one.
+    pub fn merge(&mut self, later: &Self) {
+        fn over<T: Clone>(earlier: &mut Option<T>, later: Option<&T>) {
+            if let Some(later) = later {
+                *earlier = Some(later.clone());
+            }
+        }
+        self.collector.clone_from(&later.collector);
+        self.heard = self.heard.max(later.heard);
+        over(&mut self.address, later.address.as_ref());
+        over(&mut self.remote_port, later.remote_port.as_ref());
+        over(&mut self.sys_name, later.sys_name.as_ref());
+        over(&mut self.sys_descr, later.sys_descr.as_ref());
+        over(&mut self.information, later.information.as_ref());
+        over(&mut self.messages, later.messages.as_ref());
+        over(&mut self.octets, later.octets.as_ref());
+        over(&mut self.peers, later.peers.as_ref());
+        over(&mut self.ended, later.ended.as_ref());
+        over(&mut self.end_reason, later.end_reason.as_ref());
+        over(&mut self.end_detail, later.end_detail.as_ref());
+        over(&mut self.end_information, later.end_information.as_ref());
+    }
+}
+
+/// What a Peer Up or Peer Down says about its peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerChange {
+    /// Up or down.
+    pub up: bool,
+    /// Receive time of the message, in microseconds since 1970.
+    pub since: i64,
+    /// The message's BMP session.
+    pub session: i64,
+    /// The message's number in it.
+    pub sequence: i64,
+    /// Why it is down.
+    pub down_reason: Option<i32>,
+    /// AS number in the Per-Peer Header.
+    pub asn: Option<i64>,
+    /// BGP Identifier in the Per-Peer Header.
+    pub bgp_id: Option<IpAddr>,
+}
+
+/// Information TLVs as JSON, `None` where there are none.
+pub(super) fn information(tlvs: &[v1::InformationTlv]) -> Option<Value> {
+    if tlvs.is_empty() {
+        return None;
+    }
+    serde_json::to_value(tlvs).ok()
+}

@@ -1,0 +1,111 @@
+//! Which rows an event becomes.
+
+use ribstream_proto::{
+    record,
+    v1::{self, event::Body},
+};
+
+use super::{
+    Change, PeerSlot, RouterSlot, RowError, Rows, SessionChange,
+    change::information,
+    peer,
+    route::{self, UpdateRows},
+};
+
+/// What the rows of an event have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Envelope {
+    pub(super) peer: PeerSlot,
+    pub(super) time: i64,
+    pub(super) router_time: Option<i64>,
+    pub(super) session: i64,
+    pub(super) sequence: i64,
+}
+
+/// Appends an event's rows and changes.
+///
+/// # Errors
+/// The event cannot be stored. What was written of it is taken back.
+pub fn encode(
+    event: &v1::Event,
+    router: RouterSlot,
+    peer: Option<PeerSlot>,
+    rows: &mut Rows,
+) -> Result<(), RowError> {
+    let before = rows.mark();
+    let result = append(event, router, peer, rows);
+    if result.is_err() {
+        rows.truncate(before);
+    }
+    result
+}
+
+fn append(
+    event: &v1::Event,
+    router: RouterSlot,
+    peer: Option<PeerSlot>,
+    rows: &mut Rows,
+) -> Result<(), RowError> {
+    let time = number("received_at", event.received_at)?;
+    let session = number("session", event.session)?;
+    let sequence = number("sequence", event.sequence)?;
+    let router_time = event.router_time.map(|time| number("router_time", time)).transpose()?;
+    let envelope = || {
+        let peer = peer.ok_or(RowError::NoPeer)?;
+        Ok(Envelope { peer, time, router_time, session, sequence })
+    };
+    let header = || event.peer.as_ref().ok_or(RowError::NoPeer);
+    let change = |change: SessionChange| {
+        Change::Session(
+            router,
+            Box::new(SessionChange {
+                session,
+                collector: event.collector.clone(),
+                address: record::ip(&event.router_address),
+                heard: time,
+                ..change
+            }),
+        )
+    };
+    match event.body.as_ref().ok_or(RowError::NoBody)? {
+        Body::RouteUpdate(update) => UpdateRows::new(envelope()?, rows).append(update),
+        Body::PeerUp(up) => peer::append_up(envelope()?, header()?, up, rows),
+        Body::PeerDown(down) => peer::append_down(envelope()?, header()?, down, rows),
+        Body::StatsReport(report) => peer::append_statistics(envelope()?, report, rows),
+        Body::RouteMirror(mirror) => peer::append_mirrored(envelope()?, mirror, rows),
+        Body::RouterUp(up) => {
+            rows.changes.push(change(SessionChange {
+                remote_port: route::nonzero(up.remote_port),
+                sys_name: up.sys_name.clone(),
+                sys_descr: up.sys_descr.clone(),
+                information: information(&up.information),
+                ..SessionChange::default()
+            }));
+            Ok(())
+        }
+        Body::RouterDown(down) => {
+            rows.changes.push(change(SessionChange {
+                ended: Some(time),
+                end_reason: i16::try_from(down.reason).ok(),
+                end_detail: (!down.detail.is_empty()).then(|| down.detail.clone()),
+                end_information: information(&down.information),
+                ..SessionChange::default()
+            }));
+            Ok(())
+        }
+        Body::Heartbeat(beat) => {
+            rows.changes.push(change(SessionChange {
+                messages: Some(number("messages", beat.messages)?),
+                octets: Some(number("octets", beat.octets)?),
+                peers: i32::try_from(beat.peers).ok(),
+                ..SessionChange::default()
+            }));
+            Ok(())
+        }
+    }
+}
+
+/// A number that `bigint` can hold.
+fn number(field: &'static str, value: u64) -> Result<i64, RowError> {
+    i64::try_from(value).map_err(|_| RowError::OutOfRange { field, value })
+}

@@ -1,0 +1,268 @@
+//! An event as rows, in the binary form that `COPY` takes.
+//!
+//! ```text
+//!  Event ──► encode ──┬──► peer_events, route_events, other_events,     rows of
+//!                     │    stats_reports, mirrored_messages             a Table
+//!                     └──► Change: what it says about a session or peer
+//! ```
+//!
+//! Every row begins with `peer_id`. While rows are collected it holds the peer's
+//! slot in the [`crate::inventory`]; the database's id is put in its place just
+//! before the rows are written, so that encoding never waits for the database.
+
+mod attributes;
+mod change;
+pub mod copy;
+mod encode;
+pub mod json;
+mod peer;
+mod route;
+
+pub use change::{Change, PeerChange, SessionChange};
+pub use encode::encode;
+pub(crate) use peer::{header_asn, header_bgp_id};
+
+/// Why an event cannot become rows.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RowError {
+    /// The event has no body, or one of a newer contract.
+    #[error("the event has no body that this version knows")]
+    NoBody,
+    /// A body that speaks of a peer came without one.
+    #[error("the event has no peer")]
+    NoPeer,
+    /// A number does not fit its column.
+    #[error("{field} {value} is out of range")]
+    OutOfRange {
+        /// The field of the event.
+        field: &'static str,
+        /// What it holds.
+        value: u64,
+    },
+    /// A prefix that is none.
+    #[error("a prefix has {octets} octets of address and a length of {length}")]
+    Prefix {
+        /// How many octets its address has.
+        octets: usize,
+        /// Its length in bits.
+        length: u32,
+    },
+}
+
+impl RowError {
+    /// A short, stable word to count by.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoBody => "no_body",
+            Self::NoPeer => "no_peer",
+            Self::OutOfRange { .. } => "out_of_range",
+            Self::Prefix { .. } => "bad_prefix",
+        }
+    }
+}
+
+/// A hypertable that rows are copied into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Peer Up, Peer Down, End-of-RIB.
+    PeerEvents,
+    /// Announcements and withdrawals of prefixes.
+    RouteEvents,
+    /// The same in families that are not decoded.
+    OtherEvents,
+    /// Statistics.
+    StatsReports,
+    /// Route Mirroring.
+    MirroredMessages,
+}
+
+impl Table {
+    /// All, in the order in which a transaction writes them.
+    pub const ALL: [Self; 5] = [
+        Self::PeerEvents,
+        Self::RouteEvents,
+        Self::OtherEvents,
+        Self::StatsReports,
+        Self::MirroredMessages,
+    ];
+
+    /// Its name in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PeerEvents => "peer_events",
+            Self::RouteEvents => "route_events",
+            Self::OtherEvents => "other_events",
+            Self::StatsReports => "stats_reports",
+            Self::MirroredMessages => "mirrored_messages",
+        }
+    }
+
+    /// The statement that takes its rows.
+    #[must_use]
+    pub fn copy_statement(self) -> &'static str {
+        match self {
+            Self::PeerEvents => peer::COPY_PEER_EVENTS,
+            Self::RouteEvents => route::COPY_ROUTE_EVENTS,
+            Self::OtherEvents => route::COPY_OTHER_EVENTS,
+            Self::StatsReports => peer::COPY_STATS_REPORTS,
+            Self::MirroredMessages => peer::COPY_MIRRORED_MESSAGES,
+        }
+    }
+}
+
+/// The rows of one table.
+#[derive(Debug, Default)]
+pub struct TableRows {
+    bytes: Vec<u8>,
+    /// Where each row begins.
+    starts: Vec<u32>,
+}
+
+/// From a row's beginning to its `peer_id`: the number of columns and the column's length.
+const PEER_ID_AT: usize = 6;
+
+impl TableRows {
+    /// Begins a row of `columns` columns of the peer with this slot.
+    fn begin(&mut self, columns: i16, peer: PeerSlot) -> &mut Vec<u8> {
+        // A batch is closed at a few tens of MiB, far below 4 GiB.
+        self.starts.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        self.bytes.extend_from_slice(&columns.to_be_bytes());
+        self.bytes.extend_from_slice(&[0, 0, 0, 4]);
+        self.bytes.extend_from_slice(&peer.0.to_be_bytes());
+        &mut self.bytes
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// The octets of some of the rows.
+    #[must_use]
+    pub fn slice(&self, rows: std::ops::Range<usize>) -> &[u8] {
+        &self.bytes[self.start(rows.start)..self.start(rows.end)]
+    }
+
+    fn start(&self, row: usize) -> usize {
+        self.starts.get(row).map_or(self.bytes.len(), |start| *start as usize)
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.bytes.truncate(self.start(rows));
+        self.starts.truncate(rows);
+    }
+
+    fn clear(&mut self) {
+        self.truncate(0);
+    }
+}
+
+/// A peer's place in the [`crate::inventory`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerSlot(pub u32);
+
+/// A router's place in the [`crate::inventory`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouterSlot(pub u32);
+
+/// How far the rows had come: what was written before a record, or after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    rows: [u32; Table::ALL.len()],
+    changes: u32,
+}
+
+/// Rows of all tables, and changes to the inventory's state, in the order of their events.
+#[derive(Debug, Default)]
+pub struct Rows {
+    tables: [TableRows; Table::ALL.len()],
+    changes: Vec<Change>,
+    scratch: route::Scratch,
+}
+
+impl Rows {
+    /// The rows of one table.
+    #[must_use]
+    pub fn table(&self, table: Table) -> &TableRows {
+        &self.tables[table as usize]
+    }
+
+    fn table_mut(&mut self, table: Table) -> &mut TableRows {
+        &mut self.tables[table as usize]
+    }
+
+    /// Octets in all.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.tables.iter().map(|table| table.bytes.len()).sum()
+    }
+
+    /// Rows in all.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(TableRows::len).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(TableRows::is_empty)
+    }
+
+    /// Where the rows end now.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        Mark {
+            rows: self.tables.each_ref().map(|table| count(table.starts.len())),
+            changes: count(self.changes.len()),
+        }
+    }
+
+    /// The rows of one table between two marks.
+    #[must_use]
+    pub fn between(&self, table: Table, from: Mark, to: Mark) -> std::ops::Range<usize> {
+        from.rows[table as usize] as usize..to.rows[table as usize] as usize
+    }
+
+    /// The changes between two marks.
+    #[must_use]
+    pub fn changes(&self, from: Mark, to: Mark) -> &[Change] {
+        &self.changes[from.changes as usize..to.changes as usize]
+    }
+
+    /// Takes back what was written after `mark`.
+    pub fn truncate(&mut self, mark: Mark) {
+        for (table, rows) in self.tables.iter_mut().zip(mark.rows) {
+            table.truncate(rows as usize);
+        }
+        self.changes.truncate(mark.changes as usize);
+    }
+
+    /// Forgets all rows and keeps the memory for the next.
+    pub fn clear(&mut self) {
+        self.tables.iter_mut().for_each(TableRows::clear);
+        self.changes.clear();
+    }
+
+    /// Puts the database's ids in the place of the peers' slots. To be done once.
+    pub fn set_peer_ids(&mut self, id: impl Fn(PeerSlot) -> i32) {
+        for table in &mut self.tables {
+            for start in &table.starts {
+                let at = *start as usize + PEER_ID_AT;
+                if let Some(place) = table.bytes[at..].first_chunk_mut::<4>() {
+                    *place = id(PeerSlot(u32::from_be_bytes(*place))).to_be_bytes();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a batch's events say about sessions and peers, written to the inventory.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::{
+    inventory::{Inventory, clean},
+    rows::{Change, PeerChange, SessionChange},
+};
+
+/// Writes `changes`, the last word on each session and peer winning.
+///
+/// The inventory must have the ids of all routers and peers concerned.
+pub(crate) async fn apply(
+    connection: &mut PgConnection,
+    changes: &[Change],
+    inventory: &Inventory,
+) -> sqlx::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let peer_ids = inventory.peer_ids();
+    let mut sessions: BTreeMap<(i32, i64), SessionChange> = BTreeMap::new();
+    let mut peers: BTreeMap<i32, &PeerChange> = BTreeMap::new();
+    for change in changes {
+        match change {
+            Change::Session(router, change) => {
+                let Some(router) = inventory.router_id(*router) else { continue };
+                sessions
+                    .entry((router, change.session))
+                    .and_modify(|earlier| earlier.merge(change))
+                    .or_insert_with(|| (**change).clone());
+            }
+            Change::Peer(peer, change) => {
+                let Some(Some(peer)) = peer_ids.get(peer.0 as usize) else { continue };
+                peers.insert(*peer, change);
+            }
+        }
+    }
+    if !sessions.is_empty() {
+        apply_sessions(connection, &sessions).await?;
+        apply_routers(connection, &sessions).await?;
+    }
+    if !peers.is_empty() {
+        apply_peers(connection, &peers).await?;
+    }
+    Ok(())
+}
+
+fn column<K, V, T>(map: &BTreeMap<K, V>, get: impl Fn(&V) -> T) -> Vec<T> {
+    map.values().map(get).collect()
+}
+
+fn json(value: Option<&Value>) -> Option<String> {
+    value.map(|value| String::from_utf8_lossy(&crate::rows::json::encode(value)).into_owned())
+}
+
+async fn apply_sessions(
+    connection: &mut PgConnection,
+    sessions: &BTreeMap<(i32, i64), SessionChange>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into bmp_sessions as s (router_id, session, collector, address, remote_port, \
+             started, sys_name, sys_descr, information, last_heard, messages, octets, peers, \
+             ended, end_reason, end_detail, end_information) \
+         select router_id, session, collector, address::inet, remote_port, \
+             timestamptz 'epoch' + session * interval '1 microsecond', \
+             sys_name, sys_descr, information::jsonb, \
+             timestamptz 'epoch' + heard * interval '1 microsecond', messages, octets, peers, \
+             timestamptz 'epoch' + ended * interval '1 microsecond', \
+             end_reason, end_detail, end_information::jsonb \
+         from unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::integer[], \
+             $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], \
+             $12::integer[], $13::bigint[], $14::smallint[], $15::text[], $16::text[]) \
+             as n (router_id, session, collector, address, remote_port, sys_name, sys_descr, \
+                 information, heard, messages, octets, peers, ended, end_reason, end_detail, \
+                 end_information) \
+         on conflict (router_id, session) do update set \
+             collector = excluded.collector, \
+             address = coalesce(excluded.address, s.address), \
+             remote_port = coalesce(excluded.remote_port, s.remote_port), \
+             sys_name = coalesce(excluded.sys_name, s.sys_name), \
+             sys_descr = coalesce(excluded.sys_descr, s.sys_descr), \
+             information = coalesce(excluded.information, s.information), \
+             last_heard = greatest(excluded.last_heard, s.last_heard), \
+             messages = coalesce(excluded.messages, s.messages), \
+             octets = coalesce(excluded.octets, s.octets), \
+             peers = coalesce(excluded.peers, s.peers), \
+             ended = coalesce(excluded.ended, s.ended), \
+             end_reason = coalesce(excluded.end_reason, s.end_reason), \
+             end_detail = coalesce(excluded.end_detail, s.end_detail), \
+             end_information = coalesce(excluded.end_information, s.end_information)",
+    )
+    .bind(sessions.keys().map(|(router, _)| *router).collect::<Vec<_>>())
+    .bind(sessions.keys().map(|(_, session)| *session).collect::<Vec<_>>())
+    .bind(column(sessions, |s| clean(&s.collector)))
+    .bind(column(sessions, |s| s.address.map(|address| address.to_string())))
+    .bind(column(sessions, |s| s.remote_port))
+    .bind(column(sessions, |s| s.sys_name.as_deref().map(clean)))
+    .bind(column(sessions, |s| s.sys_descr.as_deref().map(clean)))
+    .bind(column(sessions, |s| json(s.information.as_ref())))
+    .bind(column(sessions, |s| s.heard))
+    .bind(column(sessions, |s| s.messages))
+    .bind(column(sessions, |s| s.octets))
+    .bind(column(sessions, |s| s.peers))
+    .bind(column(sessions, |s| s.ended))
+    .bind(column(sessions, |s| s.end_reason))
+    .bind(column(sessions, |s| s.end_detail.as_deref().map(clean)))
+    .bind(column(sessions, |s| json(s.end_information.as_ref())))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A router's row says what its latest session says.
+async fn apply_routers(
+    connection: &mut PgConnection,
+    sessions: &BTreeMap<(i32, i64), SessionChange>,
+) -> sqlx::Result<()> {
+    let mut routers: BTreeMap<i32, SessionChange> = BTreeMap::new();
+    for ((router, _), change) in sessions {
+        routers
+            .entry(*router)
+            .and_modify(|earlier| earlier.merge(change))
+            .or_insert_with(|| change.clone());
+    }
+    sqlx::query(
+        "update routers as r set \
+             address = coalesce(n.address::inet, r.address), \
+             sys_name = coalesce(n.sys_name, r.sys_name), \
+             sys_descr = coalesce(n.sys_descr, r.sys_descr), \
+             last_heard = greatest(r.last_heard, \
+                 timestamptz 'epoch' + n.heard * interval '1 microsecond') \
+         from unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::bigint[]) \
+             as n (id, address, sys_name, sys_descr, heard) \
+         where r.id = n.id",
+    )
+    .bind(routers.keys().copied().collect::<Vec<_>>())
+    .bind(column(&routers, |r| r.address.map(|address| address.to_string())))
+    .bind(column(&routers, |r| r.sys_name.as_deref().map(clean)))
+    .bind(column(&routers, |r| r.sys_descr.as_deref().map(clean)))
+    .bind(column(&routers, |r| r.heard))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn apply_peers(
+    connection: &mut PgConnection,
+    peers: &BTreeMap<i32, &PeerChange>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "update peers as p set \
+             up = n.up, \
+             since = timestamptz 'epoch' + n.since * interval '1 microsecond', \
+             session = n.session, \
+             sequence = n.sequence, \
+             down_reason = n.down_reason, \
+             asn = coalesce(n.asn, p.asn), \
+             bgp_id = coalesce(n.bgp_id::inet, p.bgp_id) \
+         from unnest($1::integer[], $2::boolean[], $3::bigint[], $4::bigint[], $5::bigint[], \
+             $6::integer[], $7::bigint[], $8::text[]) \
+             as n (id, up, since, session, sequence, down_reason, asn, bgp_id) \
+         where p.id = n.id",
+    )
+    .bind(peers.keys().copied().collect::<Vec<_>>())
+    .bind(column(peers, |p| p.up))
+    .bind(column(peers, |p| p.since))
+    .bind(column(peers, |p| p.session))
+    .bind(column(peers, |p| p.sequence))
+    .bind(column(peers, |p| p.down_reason))
+    .bind(column(peers, |p| p.asn))
+    .bind(column(peers, |p| p.bgp_id.map(|id| id.to_string())))
+    .execute(connection)
+    .await?;
+    Ok(())
+}

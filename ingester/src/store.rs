@@ -1,0 +1,307 @@
+//! One transaction: the rows of a batch, and how far they take the partitions.
+//!
+//! The offsets are advanced first, on condition that they are still where the
+//! batch began. That takes their row locks, so that of two ingesters that both
+//! think they own a partition one waits and then finds that it was overtaken.
+
+use std::{ops::Range, str::FromStr, sync::Arc};
+
+use sqlx::{
+    Connection, PgConnection, Row,
+    postgres::{PgConnectOptions, PgDatabaseError},
+};
+
+use crate::{
+    batch::{Advance, Batch},
+    inventory::Inventory,
+    rows::{
+        Table,
+        copy::{HEADER, TRAILER},
+    },
+    state,
+};
+
+/// What one message of the COPY protocol carries at most: large enough to cost
+/// few system calls, small enough to stay in the cache and let the server work
+/// while the rest is sent.
+const COPY_CHUNK: usize = 128 * 1024;
+
+/// So that the server notices a client that is gone and frees its locks, and
+/// that nothing waits without end: libpq-style settings of the session.
+const SESSION_SETTINGS: [(&str, &str); 5] = [
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("lock_timeout", "30s"),
+];
+
+/// Why a batch was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The offsets are not where the batch began: another ingester has written it.
+    #[error("partition {partition} is at offset {}, not {expected}", .stored.map_or_else(|| "none".to_owned(), |stored| stored.to_string()))]
+    Fenced {
+        /// The partition.
+        partition: i32,
+        /// Where the batch began.
+        expected: i64,
+        /// Where the database is.
+        stored: Option<i64>,
+    },
+    /// The database refuses the data: asking again gives the same answer.
+    #[error("{0}")]
+    Data(sqlx::Error),
+    /// The database is away or overloaded: asking again may help.
+    #[error("{0}")]
+    Unavailable(sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_data_error(&error) { Self::Data(error) } else { Self::Unavailable(error) }
+    }
+}
+
+impl StoreError {
+    /// The SQLSTATE, where the database gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<String> {
+        match self {
+            Self::Data(error) | Self::Unavailable(error) => {
+                error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
+            }
+            Self::Fenced { .. } => None,
+        }
+    }
+}
+
+/// Whether the database complains of the rows themselves: data exceptions (class
+/// 22), constraints (23), a trigger's `raise` (P0001), a value too large for an
+/// index or a row (54). All else may pass: connections, locks, disk space,
+/// shutdown, and a schema or right that an operator can put in order.
+fn is_data_error(error: &sqlx::Error) -> bool {
+    let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) else {
+        return false;
+    };
+    matches!(code.get(..2), Some("22" | "23" | "54")) || code == "P0001"
+}
+
+/// One connection to the database and what it writes.
+#[derive(Debug)]
+pub struct Store {
+    options: PgConnectOptions,
+    topic: Arc<str>,
+    inventory: Arc<Inventory>,
+    connection: Option<PgConnection>,
+    /// A commit was sent and not answered.
+    uncertain: bool,
+}
+
+impl Store {
+    /// A store that connects when it is first needed.
+    #[must_use]
+    pub fn new(options: PgConnectOptions, topic: Arc<str>, inventory: Arc<Inventory>) -> Self {
+        Self { options, topic, inventory, connection: None, uncertain: false }
+    }
+
+    /// Writes some of a batch's records, all or nothing.
+    ///
+    /// If it is cancelled the connection is lost, and with it what was not committed.
+    ///
+    /// # Errors
+    /// Nothing was written, except that after [`StoreError::Unavailable`] the
+    /// commit may have reached the database: the next call for the same records
+    /// finds out.
+    pub async fn write(
+        &mut self,
+        batch: &mut Batch,
+        records: Range<usize>,
+        parked: bool,
+    ) -> Result<(), StoreError> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.options).await.map_err(StoreError::Unavailable)?,
+        };
+        let result = self.write_with(&mut connection, batch, records, parked).await;
+        match &result {
+            Ok(()) | Err(StoreError::Fenced { .. }) => self.connection = Some(connection),
+            // After an error the protocol's state is not worth untangling.
+            Err(_) => drop(connection),
+        }
+        result
+    }
+
+    async fn write_with(
+        &mut self,
+        connection: &mut PgConnection,
+        batch: &mut Batch,
+        records: Range<usize>,
+        parked: bool,
+    ) -> Result<(), StoreError> {
+        if !batch.has_ids() {
+            self.inventory.resolve(connection).await?;
+            batch.set_ids(&self.inventory.peer_ids());
+        }
+        let advances = batch.advances(&records);
+        let mut transaction = connection.begin().await?;
+        let advanced = advance(&mut transaction, &self.topic, &advances, batch.heard()).await?;
+        if advanced != advances.len() as u64 {
+            transaction.rollback().await?;
+            let stored = offsets(connection, &self.topic).await?;
+            return self.overtaken(&advances, &stored);
+        }
+        if !parked {
+            let (from, to) = batch.marks(&records);
+            for table in Table::ALL {
+                let rows = batch.rows.between(table, from, to);
+                if !rows.is_empty() {
+                    copy(&mut transaction, table, batch.rows.table(table).slice(rows)).await?;
+                }
+            }
+            state::apply(&mut transaction, batch.rows.changes(from, to), &self.inventory).await?;
+        }
+        self.uncertain = true;
+        transaction.commit().await?;
+        self.uncertain = false;
+        Ok(())
+    }
+
+    /// The offsets are not where they should be. If a commit of ours went
+    /// unanswered and they are all where it put them, it was done.
+    fn overtaken(
+        &mut self,
+        advances: &[Advance],
+        stored: &[(i32, i64)],
+    ) -> Result<(), StoreError> {
+        let stored = |partition| {
+            stored.iter().find(|(known, _)| *known == partition).map(|(_, offset)| *offset)
+        };
+        let uncertain = std::mem::take(&mut self.uncertain);
+        if uncertain && advances.iter().all(|advance| stored(advance.partition) == Some(advance.to))
+        {
+            return Ok(());
+        }
+        let overtaken = advances
+            .iter()
+            .find(|advance| stored(advance.partition) != Some(advance.from))
+            .or(advances.first());
+        match overtaken {
+            Some(advance) => Err(StoreError::Fenced {
+                partition: advance.partition,
+                expected: advance.from,
+                stored: stored(advance.partition),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A connection set up for writing.
+///
+/// # Errors
+/// The database's.
+pub async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    PgConnection::connect_with(options).await
+}
+
+/// How to reach the database at `url`.
+///
+/// # Errors
+/// The URL is not one.
+pub fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
+    Ok(PgConnectOptions::from_str(url)?
+        .application_name("ribstream-ingester")
+        .options(SESSION_SETTINGS))
+}
+
+async fn advance(
+    connection: &mut PgConnection,
+    topic: &str,
+    advances: &[Advance],
+    heard: Option<(i64, i64)>,
+) -> sqlx::Result<u64> {
+    let column = |get: fn(&Advance) -> i64| advances.iter().map(get).collect::<Vec<_>>();
+    let done = sqlx::query(
+        "update ingest_offsets as o set \
+             next_offset = n.next, \
+             last_received = greatest(o.last_received, \
+                 timestamptz 'epoch' + $5::bigint * interval '1 microsecond'), \
+             updated = now() \
+         from unnest($2::integer[], $3::bigint[], $4::bigint[]) as n (partition, expected, next) \
+         where o.topic = $1 and o.partition = n.partition and o.next_offset = n.expected",
+    )
+    .bind(topic)
+    .bind(advances.iter().map(|advance| advance.partition).collect::<Vec<_>>())
+    .bind(column(|advance| advance.from))
+    .bind(column(|advance| advance.to))
+    .bind(heard.map(|(_, latest)| latest))
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// The next offset of each partition that has one.
+///
+/// # Errors
+/// The database's.
+pub async fn offsets(connection: &mut PgConnection, topic: &str) -> sqlx::Result<Vec<(i32, i64)>> {
+    sqlx::query("select partition, next_offset from ingest_offsets where topic = $1")
+        .bind(topic)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect()
+}
+
+/// Begins a partition that has no offset yet.
+///
+/// # Errors
+/// The database's.
+pub async fn begin_partition(
+    connection: &mut PgConnection,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into ingest_offsets (topic, partition, next_offset) values ($1, $2, $3) \
+         on conflict do nothing",
+    )
+    .bind(topic)
+    .bind(partition)
+    .bind(offset)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn copy(connection: &mut PgConnection, table: Table, rows: &[u8]) -> sqlx::Result<()> {
+    let mut copy = connection.copy_in_raw(table.copy_statement()).await?;
+    copy.send(HEADER).await?;
+    for chunk in rows.chunks(COPY_CHUNK) {
+        copy.send(chunk).await?;
+    }
+    copy.send(TRAILER).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
+/// The one line of a database's error that an operator needs.
+#[must_use]
+pub fn describe(error: &sqlx::Error) -> String {
+    let Some(database) = error.as_database_error() else {
+        return error.to_string();
+    };
+    let mut text = database.message().to_owned();
+    if let Some(code) = database.code() {
+        text = format!("{text} (SQLSTATE {code})");
+    }
+    let context =
+        database.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::r#where);
+    match context.and_then(|context| context.lines().next()) {
+        Some(context) => format!("{text}: {context}"),
+        None => text,
+    }
+}
