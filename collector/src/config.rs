@@ -100,7 +100,7 @@ pub struct RunOptions {
         long,
         env = "RIBSTREAM_LINGER",
         value_name = "DURATION",
-        default_value = "20ms",
+        default_value = "10ms",
         value_parser = duration
     )]
     pub linger: Duration,

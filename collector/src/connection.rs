@@ -167,10 +167,11 @@ impl Connection {
                     match self.read() {
                         Ok(0) => return Close::Disconnect("the router closed".to_owned()),
                         Ok(_) => {
-                            last_read = Instant::now();
                             if let Some(close) = self.process(micros_now()).await {
                                 return close;
                             }
+                            // After the wait for Kafka, if there was one: that silence was ours.
+                            last_read = Instant::now();
                         }
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             self.release();
@@ -257,9 +258,8 @@ impl Connection {
     async fn end(&mut self, close: &Close) {
         let detail = close.detail();
         self.session.end(close.reason(), &detail, micros_now(), &mut self.output);
-        // Nothing more is to be read; only what librdkafka had no place for must still go.
-        if !self.output.has_room() && timeout(FAREWELL_TIMEOUT, self.output.room()).await.is_err() {
-            tracing::debug!("the session's last events still wait for kafka");
+        if timeout(FAREWELL_TIMEOUT, self.output.hand_over()).await.is_err() {
+            tracing::warn!(events = self.output.give_up(), "no place for events in kafka's queue");
         }
         self.output.flush();
         self.report();

@@ -34,12 +34,16 @@ fn runtime() -> anyhow::Result<Runtime> {
 
 fn collect(log: &LogOptions, options: RunOptions) -> anyhow::Result<()> {
     log.init()?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
         let shutdown = shutdown::signal();
         let listener = listener::bind(options.listen)?;
         let http = listener::bind(options.http)?;
         run::run(listener, http, options, shutdown).await
-    })
+    });
+    // A question for Kafka's health may still wait for its answer.
+    runtime.shutdown_background();
+    done
 }
 
 fn decode_file(options: &DecodeOptions) -> anyhow::Result<()> {

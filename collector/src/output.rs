@@ -82,6 +82,23 @@ impl Output {
         }
     }
 
+    /// Waits until every record of the session has a place in Kafka's queue.
+    pub async fn hand_over(&mut self) {
+        match self {
+            Self::Kafka(output) => output.hand_over().await,
+            Self::Lines(_) => {}
+        }
+    }
+
+    /// Forgets the records that have no place, counts them as failed, and says
+    /// how many there were.
+    pub fn give_up(&mut self) -> usize {
+        match self {
+            Self::Kafka(output) => output.give_up(),
+            Self::Lines(_) => 0,
+        }
+    }
+
     /// Resolves with the reason when one of the session's records was refused
     /// for good.
     pub async fn failed(&self) -> String {

@@ -44,6 +44,9 @@ const RECORD_OVERHEAD: usize = 512;
 /// Room in librdkafka's own queue past our budget, which each session may
 /// overrun by the records of one message.
 const QUEUE_HEADROOM: usize = 64 << 20;
+/// A batch of this many records goes into a socket's buffer in one write. While a
+/// larger one is written in pieces, librdkafka's thread spins.
+const BATCH_RECORDS: &str = "3000";
 /// How long the brokers may take to answer a question for their health.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// While Kafka is away librdkafka complains at each attempt; one line in so long is enough.
@@ -85,6 +88,7 @@ impl Publisher {
             ("message.max.bytes", &topics::MAX_RECORD.to_string()),
             ("queue.buffering.max.kbytes", &queue.to_string()),
             ("queue.buffering.max.messages", "0"),
+            ("batch.num.messages", BATCH_RECORDS),
             // Back within seconds of the brokers.
             ("reconnect.backoff.max.ms", "2000"),
             ("socket.nagle.disable", "true"),
@@ -317,18 +321,34 @@ impl Output {
 
     /// Waits until the session may read on.
     pub async fn room(&mut self) {
-        let publisher = Arc::clone(&self.publisher);
+        let shared = Arc::clone(&self.publisher.shared);
+        shared.wait_until(shared.low_water()).await;
+        self.hand_over().await;
+    }
+
+    /// Waits until every record of the session has a place in the producer's queue.
+    pub async fn hand_over(&mut self) {
+        let shared = Arc::clone(&self.publisher.shared);
         loop {
-            publisher.shared.wait_until(publisher.shared.low_water()).await;
-            let report = publisher.shared.room.notified();
+            let report = shared.room.notified();
             tokio::pin!(report);
             report.as_mut().enable();
-            let _waiting = Waiting::new(&publisher.shared.waiting);
+            let _waiting = Waiting::new(&shared.waiting);
             if self.send_held() {
                 return;
             }
             report.await;
         }
+    }
+
+    /// Forgets the records that have no place in the producer's queue, counts
+    /// them as failed, and says how many there were.
+    pub fn give_up(&mut self) -> usize {
+        let count = self.held.drain(..).count();
+        let code = format!("{:?}", RDKafkaErrorCode::QueueFull);
+        let failed = &self.publisher.shared.metrics.failed;
+        failed.with_label_values(&[&code]).inc_by(count as u64);
+        count
     }
 
     /// Resolves with the reason when Kafka has refused one of the session's

@@ -14,17 +14,15 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 
-use crate::{
-    config::ReplayOptions,
-    frame::{HEADER_LENGTH, next_frame},
-    source,
-};
+use crate::{config::ReplayOptions, frame::next_frame, source};
 
 /// Bytes read from the capture, and written to the socket, at a time.
 const CHUNK: usize = 256 << 10;
 /// The longest message that BMP's length field can name is played as it is: to
 /// refuse it is the collector's part.
 const MAX_MESSAGE: usize = u32::MAX as usize;
+/// A message longer than this is played in pieces, and not counted.
+const LONGEST: usize = 16 << 20;
 /// At a rate, messages are sent in this rhythm.
 const PACE: Duration = Duration::from_millis(10);
 /// How long the collector may take to read the rest and close.
@@ -191,7 +189,7 @@ impl Capture {
                         break;
                     }
                 }
-                Ok(None) if !self.at_end && rest.len() < CHUNK.max(HEADER_LENGTH) => {
+                Ok(None) if !self.at_end && rest.len() < LONGEST => {
                     if messages > 0 && rest.len() < self.taken {
                         // Enough for now; the rest moves to the front at the next call.
                         break;

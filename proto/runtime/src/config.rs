@@ -7,6 +7,7 @@
 use std::{
     env,
     ffi::OsString,
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
     process,
@@ -120,6 +121,44 @@ pub fn command<P: Parser>() -> Command {
             .value_name("FILE")
             .help("A TOML file whose keys are the long flag names; flags and environment win"),
     )
+}
+
+/// The flags of `command` and its subcommands as Markdown tables, one heading
+/// each: the reference in the documentation, which a test compares with it.
+#[must_use]
+pub fn reference(command: &Command) -> String {
+    let mut text = String::new();
+    for part in [command].into_iter().chain(command.get_subcommands()) {
+        let title = if part.get_name() == command.get_name() {
+            format!("Every subcommand of `{}`", command.get_name())
+        } else {
+            format!("`{} {}`", command.get_name(), part.get_name())
+        };
+        let rows: Vec<String> = part.get_arguments().filter_map(row).collect();
+        if !rows.is_empty() {
+            let rows = rows.concat();
+            let _ = write!(
+                text,
+                "### {title}\n\n| flag | variable | default | meaning |\n|---|---|---|---|\n{rows}\n"
+            );
+        }
+    }
+    text
+}
+
+fn row(arg: &Arg) -> Option<String> {
+    let help = arg.get_help()?.to_string();
+    let name = match arg.get_long() {
+        Some("help" | "version") => return None,
+        Some(long) => format!("--{long}"),
+        None => arg.get_value_names()?.first()?.to_string(),
+    };
+    let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+    let variable = arg.get_env().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let defaults: Vec<_> =
+        arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    let default = if arg.get_action().takes_values() { defaults.join(",") } else { String::new() };
+    Some(format!("| `{name}` | {} | {} | {help} |\n", code(&variable), code(&default)))
 }
 
 fn is_request_for_help(error: &clap::Error) -> bool {
