@@ -1,0 +1,202 @@
+//! Real captures, from a router's TCP connection to rows: through the collector, Kafka and
+//! the ingester, held against the counts of an independent decoder.
+
+mod common;
+
+use std::time::Duration;
+
+use clap::Parser as _;
+use common::Bed;
+use ribstream_collector::{
+    config::{Cli, Command},
+    frame::next_frame,
+    listener, run,
+};
+use ribstream_testkit::captures::{capture, stats};
+use serde_json::Value;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio_util::sync::CancellationToken;
+
+/// Views: as the captures' counts name them, and by number.
+const VIEWS: [(&str, i32); 5] =
+    [("adjin-pre", 1), ("adjin-post", 2), ("adjout-pre", 3), ("adjout-post", 4), ("locrib", 5)];
+
+/// Sends a stream to a collector, as a router that closes at once, and waits until all that
+/// the collector makes of it is in the topic.
+async fn collect(bed: &Bed, stream: &[u8]) {
+    let arguments = ["ribstream-collector", "run", "--kafka", bed.kafka.brokers()];
+    let topics = ["--topic-events", &bed.topic, "--topic-dead-letter", &bed.dead_letter];
+    let Command::Run(options) = Cli::parse_from(arguments.into_iter().chain(topics)).command else {
+        unreachable!("it says run")
+    };
+    let socket = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let http = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let collector = tokio::spawn(run::run(socket, http, options, stop.clone()));
+    let mut router = TcpStream::connect(address).await.unwrap();
+    router.write_all(stream).await.unwrap();
+    drop(router);
+    // One record a message, and with the first one more the session's end has been told.
+    let messages = i64::try_from(messages(stream)).unwrap();
+    common::wait_for("the end of the session", async || records(bed).await > messages).await;
+    stop.cancel();
+    collector.await.unwrap().unwrap();
+}
+
+async fn records(bed: &Bed) -> i64 {
+    bed.kafka.lengths(&bed.topic).await.unwrap().iter().sum()
+}
+
+fn messages(mut stream: &[u8]) -> usize {
+    let mut count = 0;
+    while let Ok(Some(length)) = next_frame(stream, 1_000_000) {
+        stream = &stream[length..];
+        count += 1;
+    }
+    count
+}
+
+/// Lets an undisturbed ingester store the topic.
+async fn store(bed: &Bed) {
+    let ingester = bed.ingester(&[]);
+    bed.wait_until_stored().await;
+    assert_eq!(ingester.stop(), Some(0));
+}
+
+fn count(value: &Value) -> i64 {
+    value.as_i64().unwrap_or_default()
+}
+
+/// Every message of a capture is in the database, with the counts of its `stats.json`.
+async fn check(name: &str) {
+    let (Some(stream), Some(stats)) = (capture(name), stats(name)) else { return };
+    let bed = Bed::new(12).await;
+    collect(&bed, &stream).await;
+    store(&bed).await;
+
+    for (view, number) in VIEWS {
+        for (family, afi) in [("ipv4-unicast", 1), ("ipv6-unicast", 2)] {
+            let expected = &stats["totals"][view][family];
+            let of_family = format!("view = {number} and afi = {afi} and safi = 1");
+            for (what, action) in [("announced", "announce"), ("withdrawn", "withdraw")] {
+                let rows = format!(
+                    "select count(*) from route_events where {of_family} and action = '{action}'"
+                );
+                let rows = bed.number(&rows).await;
+                assert_eq!(rows, count(&expected[what]), "{view} {family} {action}");
+            }
+            let rows = format!(
+                "select count(*) from peer_events where {of_family} and kind = 'end-of-rib'"
+            );
+            assert_eq!(bed.number(&rows).await, count(&expected["eor"]), "{view} {family}");
+        }
+    }
+    let messages = &stats["messages"];
+    let ups = "select count(*) from peer_events where kind = 'up'";
+    assert_eq!(bed.number(ups).await, count(&messages["peer-up"]));
+    // Reasons beyond the registry are the collector's own: the session was lost.
+    let downs = "select count(*) from peer_events where kind = 'down' and reason";
+    assert_eq!(bed.number(&format!("{downs} < 256")).await, count(&messages["peer-down"]));
+    let statistics: i64 = stats["peers"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter_map(|peer| peer["stats_tlvs"].as_object())
+        .flat_map(|tlvs| tlvs.values().map(count))
+        .sum();
+    assert_eq!(bed.number("select count(*) from stats_reports").await, statistics);
+    let mirrored = "select count(*) from mirrored_messages";
+    assert_eq!(bed.number(mirrored).await, count(&messages["route-mirroring"]));
+    // Every message is one record, and the session's end adds one for the router and one
+    // for each peer that was still up.
+    let lost = bed.number(&format!("{downs} = 256")).await;
+    assert_eq!(records(&bed).await, count(&stats["total_messages"]) + lost + 1);
+    assert_eq!(bed.kafka.lengths(&bed.dead_letter).await.unwrap(), [0]);
+    assert_eq!(bed.number("select count(*) from bmp_sessions where ended is not null").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_of_frr10_unicast_ends_as_rows() {
+    check("frr10-unicast").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_of_frr10_mirror_ends_as_rows() {
+    check("frr10-mirror").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_of_gobgp336_multi_ends_as_rows() {
+    check("gobgp336-multi").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_of_churn_gobgp_2p_ends_as_rows() {
+    check("churn-gobgp-2p").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_message_of_fulltable_gobgp_1p_ends_as_rows() {
+    check("fulltable-gobgp-1p").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nlri_of_families_not_decoded_are_rows_with_their_bytes() {
+    let Some(stream) = capture("gobgp336-multi") else { return };
+    let bed = Bed::new(3).await;
+    collect(&bed, &stream).await;
+    store(&bed).await;
+    let families = "select string_agg(distinct family_name(afi, safi), ' ') from other_events \
+                    where length(nlri) > 0";
+    let families = bed.text(families).await;
+    for family in ["evpn", "vpnv4", "vpnv6", "ipv4-flowspec", "rtc", "ipv4-mup", "ipv4-labeled"] {
+        assert!(families.split(' ').any(|name| name == family), "{family} in {families}");
+    }
+}
+
+/// The churn capture through ingesters that are disturbed as `disturb` says: the tables are
+/// those of one that is not.
+async fn churn_disturbed(disturb: impl AsyncFnOnce(&Bed)) {
+    let Some(stream) = capture("churn-gobgp-2p") else { return };
+    let bed = Bed::new(4).await;
+    collect(&bed, &stream).await;
+    disturb(&bed).await;
+    bed.wait_until_stored().await;
+    let beside = bed.beside().await;
+    store(&beside).await;
+    assert_eq!(bed.digest().await, beside.digest().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn churn_read_by_ingesters_that_are_killed_is_the_same_rows() {
+    churn_disturbed(async |bed| {
+        let total = records(bed).await;
+        let mut kills = 0;
+        while bed.stored().await < total {
+            let before = bed.stored().await;
+            let ingester = bed.ingester(&["--batch-rows", "5000"]);
+            common::wait_for("progress", async || bed.stored().await > before).await;
+            tokio::time::sleep(Duration::from_millis(kills * 29 % 97)).await;
+            ingester.kill();
+            kills += 1;
+        }
+        println!("killed {kills} times");
+        assert!(kills > 3, "the topic was read before it could be disturbed");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn churn_read_through_a_rebalance_is_the_same_rows() {
+    churn_disturbed(async |bed| {
+        let first = bed.ingester(&["--batch-rows", "2000"]);
+        common::wait_for("a start", async || bed.stored().await > 0).await;
+        let second = bed.ingester(&["--batch-rows", "2000"]);
+        common::wait_for("some progress", async || bed.stored().await > 40_000).await;
+        assert_eq!(first.stop(), Some(0));
+        bed.wait_until_stored().await;
+        assert_eq!(second.stop(), Some(0));
+    })
+    .await;
+}
