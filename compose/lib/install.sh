@@ -17,7 +17,10 @@ packages() {
             missing+=("$package")
     done
     ((${#missing[@]})) || return 0
-    have apt-get || die "$for needs ${missing[*]}, and this is no Debian: install them, or a container engine with its compose plugin"
+    if ! have apt-get; then
+        say "$for needs what Debian calls ${missing[*]}; this is no Debian, so they are taken to be there"
+        return 0
+    fi
     ((EUID == 0)) || die "$for needs ${missing[*]}: run 'apt-get install ${missing[*]}', or this as root"
     say "installing for $for: ${missing[*]}"
     lock 8 "$cache/install.lock" "installs packages"
