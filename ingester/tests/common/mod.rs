@@ -1,6 +1,6 @@
 //! Topics full of events, ingester processes, and what they left in the database.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::{
     process::{Child, Command, Stdio},
