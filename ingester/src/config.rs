@@ -3,9 +3,16 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use ribstream_runtime::{kafka::KafkaOptions, log::LogOptions};
+use ribstream_runtime::{
+    kafka::KafkaOptions,
+    log::LogOptions,
+    units::{bytes, duration},
+};
 
 use crate::{batch::Limits, tap::TapOptions};
+
+/// Row offsets inside a batch are 32 bits wide; memory is the sooner limit.
+const MAX_BATCH_BYTES: usize = 1 << 30;
 
 /// Writes the events of Ribstream's collectors into TimescaleDB, each exactly once.
 #[derive(Debug, Parser)]
@@ -58,19 +65,21 @@ pub struct RunOptions {
     #[arg(long, env = "RIBSTREAM_BATCH_ROWS", value_name = "N", default_value_t = 50_000,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub batch_rows: u32,
-    /// Octets of rows in a transaction at most, one record more excepted
-    #[arg(long, env = "RIBSTREAM_BATCH_BYTES", value_name = "N", default_value_t = 16 << 20,
-        value_parser = clap::value_parser!(u32).range(1..=1 << 28))]
-    pub batch_bytes: u32,
-    /// Milliseconds that an event may wait for others to share its transaction
-    #[arg(long, env = "RIBSTREAM_BATCH_AGE", value_name = "MS", default_value_t = 50)]
-    pub batch_age: u64,
+    /// Size of the rows of a transaction at most, one record more excepted
+    #[arg(long, env = "RIBSTREAM_BATCH_BYTES", value_name = "SIZE", default_value = "16MiB",
+        value_parser = bytes)]
+    pub batch_bytes: usize,
+    /// How long an event may wait for others to share its transaction
+    #[arg(long, env = "RIBSTREAM_BATCH_AGE", value_name = "DURATION", default_value = "50ms",
+        value_parser = duration)]
+    pub batch_age: Duration,
     /// Where /metrics, /healthz and /readyz are served
     #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = "[::]:11022")]
     pub http: SocketAddr,
-    /// Seconds to commit what is in hand and leave the group when told to stop
-    #[arg(long, env = "RIBSTREAM_SHUTDOWN_TIMEOUT", value_name = "SECONDS", default_value_t = 30)]
-    pub shutdown_timeout: u64,
+    /// How long a shutdown may take to commit what is in hand and leave the group
+    #[arg(long, env = "RIBSTREAM_SHUTDOWN_TIMEOUT", value_name = "DURATION",
+        default_value = "20s", value_parser = duration)]
+    pub shutdown_timeout: Duration,
 }
 
 impl RunOptions {
@@ -79,8 +88,8 @@ impl RunOptions {
     pub fn limits(&self) -> Limits {
         Limits {
             rows: self.batch_rows as usize,
-            bytes: self.batch_bytes as usize,
-            age: Duration::from_millis(self.batch_age),
+            bytes: self.batch_bytes.clamp(1, MAX_BATCH_BYTES),
+            age: self.batch_age,
         }
     }
 }

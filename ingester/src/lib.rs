@@ -69,7 +69,9 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
             runtime.block_on(async { run(options, shutdown::signal()).await })
         }
         Command::Migrate(options) => runtime.block_on(migrate(&options)),
-        Command::Tap(options) => tap::tap(&options),
+        Command::Tap(options) => {
+            runtime.block_on(async { tap::tap(options, shutdown::signal()).await })
+        }
     }
 }
 
@@ -139,7 +141,7 @@ pub async fn run(options: RunOptions, stop: CancellationToken) -> anyhow::Result
         .collect();
     let pipeline = consumer::Pipeline {
         limits: options.limits(),
-        shutdown_timeout: Duration::from_secs(options.shutdown_timeout),
+        shutdown_timeout: options.shutdown_timeout,
         options,
         database,
         topic,

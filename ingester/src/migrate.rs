@@ -16,7 +16,15 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 /// Why the schema cannot be used, each as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// No connection, or a query failed.
+    /// Nobody answers there, or not yet.
+    #[error("no database answers at {place}: {reason}; check --database-url (RIBSTREAM_DATABASE_URL)")]
+    Away {
+        /// Host, port and database.
+        place: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The server refuses us, or a query failed.
     #[error("cannot use the database at {place}: {reason}; check --database-url (RIBSTREAM_DATABASE_URL)")]
     Database {
         /// Host, port and database.
@@ -84,7 +92,7 @@ impl SchemaError {
     /// Whether asking again may help, as when the server is just starting.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Database { .. })
+        matches!(self, Self::Away { .. })
     }
 }
 
@@ -159,7 +167,13 @@ pub async fn check(options: &PgConnectOptions) -> Result<(), SchemaError> {
 }
 
 fn database_error(place: &str, error: &sqlx::Error) -> SchemaError {
-    SchemaError::Database { place: place.to_owned(), reason: describe(error) }
+    let (place, reason) = (place.to_owned(), describe(error));
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    match code.as_deref() {
+        // Starting up, shutting down, out of connections.
+        None | Some("57P01" | "57P02" | "57P03" | "53300") => SchemaError::Away { place, reason },
+        Some(_) => SchemaError::Database { place, reason },
+    }
 }
 
 /// The newest migration that ran, `None` where none ever did.

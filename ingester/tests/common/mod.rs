@@ -1,0 +1,411 @@
+//! Topics full of events, ingester processes, and what they left in the database.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use prost::Message as _;
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseRecord, Producer as _, ThreadedProducer},
+};
+use ribstream_proto::{
+    record,
+    v1::{
+        AsPath, AsPathSegment, AsPathSegmentType, Event, Family, Notification, PathAttributes,
+        Peer, PeerDown, PeerUp, Prefix, PrefixRoute, RibView, RouteUpdate, RouterDown, RouterUp,
+        Routes, Statistic, StatsReport, event::Body,
+    },
+};
+use ribstream_testkit::{Database, Kafka, topic};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+
+/// A time in 2026, so that all events of a test fall into one chunk.
+pub const START: u64 = 1_780_000_000_000_000;
+
+/// How long anything may take before a test gives up: machines are slow, hangs are hangs.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+pub fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_ribstream-ingester"))
+}
+
+/// A topic, a dead-letter topic and a migrated database of a test's own.
+pub struct Bed {
+    pub kafka: Kafka,
+    pub database: Database,
+    pub topic: String,
+    pub dead_letter: String,
+    pub partitions: i32,
+    pub group: String,
+}
+
+impl Bed {
+    pub async fn new(partitions: i32) -> Self {
+        let kafka = Kafka::shared().await.unwrap();
+        let database = Database::fresh().await.unwrap();
+        Self::with(kafka, database, partitions).await
+    }
+
+    pub async fn with(kafka: Kafka, database: Database, partitions: i32) -> Self {
+        let topic = topic("events");
+        let dead_letter = format!("{topic}-dead");
+        kafka.create_topic(&topic, partitions).await.unwrap();
+        kafka.create_topic(&dead_letter, 1).await.unwrap();
+        let bed = Self { group: topic.clone(), kafka, database, topic, dead_letter, partitions };
+        bed.migrate();
+        bed
+    }
+
+    /// The same topic, into another database.
+    pub async fn beside(&self) -> Self {
+        let bed = Self {
+            kafka: self.kafka.clone(),
+            database: Database::fresh().await.unwrap(),
+            topic: self.topic.clone(),
+            dead_letter: format!("{}-beside", self.dead_letter),
+            partitions: self.partitions,
+            group: format!("{}-beside", self.group),
+        };
+        bed.kafka.create_topic(&bed.dead_letter, 1).await.unwrap();
+        bed.migrate();
+        bed
+    }
+
+    pub fn migrate(&self) {
+        let done =
+            binary().args(["migrate", "--database-url", self.database.url()]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Starts an ingester.
+    pub fn ingester(&self, arguments: &[&str]) -> Ingester {
+        Ingester(
+            binary()
+                .args(["run", "--http", "127.0.0.1:0", "--group", &self.group])
+                .args(["--kafka", self.kafka.brokers(), "--topic-events", &self.topic])
+                .args(["--topic-dead-letter", &self.dead_letter])
+                .args(["--database-url", self.database.url()])
+                // Dead members are replaced as fast as the broker allows.
+                .args(["--kafka-property", "session.timeout.ms=6000,heartbeat.interval.ms=500"])
+                .args(arguments)
+                .stdin(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    pub fn producer(&self) -> Producer {
+        Producer::new(&self.kafka, &self.topic)
+    }
+
+    /// Waits until all records of the topic are in the database.
+    pub async fn wait_until_stored(&self) {
+        let ends: i64 = self.kafka.lengths(&self.topic).await.unwrap().iter().sum();
+        let begun = Instant::now();
+        loop {
+            let stored = self.stored().await;
+            if stored == ends {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{stored} of {ends} records stored");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// How many records of the topic are in the database.
+    pub async fn stored(&self) -> i64 {
+        let mut connection = self.database.connect().await.unwrap();
+        sqlx::query("select coalesce(sum(next_offset), 0)::bigint from ingest_offsets")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+            .get(0)
+    }
+
+    /// One number.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let mut connection = self.database.connect().await.unwrap();
+        number(&mut connection, sql).await
+    }
+
+    /// One text.
+    pub async fn text(&self, sql: &str) -> String {
+        let mut connection = self.database.connect().await.unwrap();
+        let sql = AssertSqlSafe(format!("select coalesce(({sql})::text, 'null')"));
+        sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
+    }
+
+    /// For each table its number of rows and a digest of their contents, with routers and
+    /// peers by their identities: what is the same in two databases that hold the same.
+    pub async fn digest(&self) -> Vec<(String, i64, String)> {
+        let mut connection = self.database.connect().await.unwrap();
+        let mut digests = Vec::new();
+        for table in [
+            "route_events",
+            "other_events",
+            "peer_events",
+            "stats_reports",
+            "mirrored_messages",
+            "(select id as peer_id, first_heard, up, since, session, sequence, down_reason from peers)",
+            "(select (select min(id) from peers p where p.router_id = s.router_id) as peer_id, \
+              s.* from bmp_sessions s)",
+        ] {
+            let sql = format!(
+                "select count(*), coalesce(md5(string_agg(row, '|' order by row)), '') from ( \
+                     select r.identity || p.type || p.distinguisher || coalesce(p.address::text, '') \
+                         || coalesce(p.loc_rib_bgp_id::text, '') || coalesce(p.loc_rib_name, '') \
+                         || (to_jsonb(e) - 'peer_id' - 'router_id')::text as row \
+                     from {table} e join peers p on p.id = e.peer_id \
+                     join routers r on r.id = p.router_id) as rows"
+            );
+            let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
+            digests.push((table.to_owned(), row.get(0), row.get(1)));
+        }
+        digests
+    }
+}
+
+pub async fn number(connection: &mut PgConnection, sql: &str) -> i64 {
+    let sql = AssertSqlSafe(format!("select ({sql})::bigint"));
+    sqlx::query(sql).fetch_one(connection).await.unwrap().get(0)
+}
+
+/// An ingester process, killed when dropped.
+pub struct Ingester(Child);
+
+impl Ingester {
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// SIGTERM; its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        self.signal("-TERM");
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the ingester does not stop");
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    /// Whether it has not exited.
+    pub fn is_running(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Ingester {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Publishes events as a collector does.
+pub struct Producer {
+    producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext>,
+    topic: String,
+}
+
+impl Producer {
+    fn new(kafka: &Kafka, topic: &str) -> Self {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", kafka.brokers())
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "5")
+            .create()
+            .unwrap();
+        Self { producer, topic: topic.to_owned() }
+    }
+
+    pub fn send(&self, event: &Event) {
+        self.send_raw(&record::key(event), &event.encode_to_vec());
+    }
+
+    pub fn send_raw(&self, key: &str, payload: &[u8]) {
+        loop {
+            let record = BaseRecord::to(&self.topic).key(key).payload(payload);
+            match self.producer.send(record) {
+                Ok(()) => return,
+                // The queue is full.
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// Waits until Kafka has everything.
+    pub fn flush(&self) {
+        self.producer.flush(PATIENCE).unwrap();
+    }
+}
+
+/// A peer of a router, and the events of one session of it.
+pub struct Speaker {
+    pub router: String,
+    pub peer: Peer,
+    pub session: u64,
+    pub sequence: u64,
+}
+
+impl Speaker {
+    pub fn new(router: u8, peer: u8) -> Self {
+        Self {
+            router: format!("192.0.2.{router}"),
+            peer: Peer {
+                address: bytes::Bytes::from(vec![198, 51, 100, peer]),
+                asn: 64_500 + u32::from(peer),
+                bgp_id: bytes::Bytes::from(vec![10, 0, 0, peer]),
+                distinguisher: bytes::Bytes::from(vec![0; 8]),
+                ..Peer::default()
+            },
+            session: START + u64::from(router),
+            sequence: 0,
+        }
+    }
+
+    pub fn event(&mut self, body: Body) -> Event {
+        self.sequence += 1;
+        let of_router =
+            matches!(body, Body::RouterUp(_) | Body::RouterDown(_) | Body::Heartbeat(_));
+        Event {
+            collector: "collector-1".to_owned(),
+            router: self.router.clone(),
+            router_address: bytes::Bytes::from(vec![192, 0, 2, 1]),
+            session: self.session,
+            sequence: self.sequence,
+            received_at: START + self.sequence * 1000,
+            router_time: Some(START),
+            peer: (!of_router).then(|| self.peer.clone()),
+            body: Some(body),
+        }
+    }
+
+    /// An UPDATE that announces these /24s.
+    pub fn announce(&mut self, prefixes: impl IntoIterator<Item = u32>) -> Event {
+        let update = RouteUpdate {
+            view: RibView::AdjRibInPre as i32,
+            attributes: Some(attributes(self.peer.asn)),
+            announced: vec![routes(prefixes)],
+            asn_width: 4,
+            ..RouteUpdate::default()
+        };
+        self.event(Body::RouteUpdate(update))
+    }
+
+    pub fn withdraw(&mut self, prefixes: impl IntoIterator<Item = u32>) -> Event {
+        let update = RouteUpdate {
+            view: RibView::AdjRibInPre as i32,
+            withdrawn: vec![Routes { next_hop: bytes::Bytes::new(), ..routes(prefixes) }],
+            ..RouteUpdate::default()
+        };
+        self.event(Body::RouteUpdate(update))
+    }
+
+    /// A session's worth of events of all kinds: `updates` messages of a few routes each.
+    pub fn story(&mut self, updates: u32) -> Vec<Event> {
+        let mut events = vec![
+            self.event(Body::RouterUp(RouterUp {
+                sys_name: Some(format!("router-{}", self.router)),
+                ..RouterUp::default()
+            })),
+            self.event(Body::PeerUp(PeerUp { local_port: 179, ..PeerUp::default() })),
+        ];
+        for update in 0..updates {
+            let first = update * 3 % 5000;
+            events.push(match update % 7 {
+                3 => self.withdraw(first..first + 2),
+                5 => self.event(Body::StatsReport(StatsReport {
+                    statistics: vec![Statistic {
+                        r#type: 7,
+                        value: Some(u64::from(update)),
+                        ..Statistic::default()
+                    }],
+                })),
+                _ => self.announce(first..first + 1 + update % 5),
+            });
+        }
+        events.push(self.event(Body::RouteUpdate(RouteUpdate {
+            view: RibView::AdjRibInPre as i32,
+            end_of_rib: vec![Family { afi: 1, safi: 1 }],
+            ..RouteUpdate::default()
+        })));
+        events.push(self.event(Body::PeerDown(PeerDown {
+            reason: 3,
+            notification: Some(Notification { code: 6, subcode: 2, data: bytes::Bytes::new() }),
+            ..PeerDown::default()
+        })));
+        events.push(self.event(Body::RouterDown(RouterDown {
+            reason: 2,
+            detail: "the router closed the connection".to_owned(),
+            ..RouterDown::default()
+        })));
+        events
+    }
+}
+
+pub fn attributes(asn: u32) -> PathAttributes {
+    PathAttributes {
+        origin: Some(0),
+        as_path: Some(AsPath {
+            segments: vec![AsPathSegment {
+                r#type: AsPathSegmentType::AsSequence as i32,
+                asns: vec![asn, 65_010, 65_020],
+            }],
+        }),
+        med: Some(10),
+        communities: vec![asn << 16 | 100, 65_000 << 16 | 666],
+        ..PathAttributes::default()
+    }
+}
+
+pub fn routes(prefixes: impl IntoIterator<Item = u32>) -> Routes {
+    Routes {
+        afi: 1,
+        safi: 1,
+        next_hop: bytes::Bytes::from_static(&[198, 51, 100, 1]),
+        prefixes: prefixes
+            .into_iter()
+            .map(|number| PrefixRoute {
+                prefix: Some(Prefix {
+                    address: bytes::Bytes::from((0x0a00_0000 + (number << 8)).to_be_bytes().to_vec()),
+                    length: 24,
+                }),
+                path_id: None,
+            })
+            .collect(),
+        ..Routes::default()
+    }
+}
+
+/// Waits until `condition` holds.
+pub async fn wait_for(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition().await {
+        assert!(begun.elapsed() < PATIENCE, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,108 @@
+//! Whatever happens to the ingesters, the tables hold each event once.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Bed, Speaker};
+
+/// Publishes the stories of four peers, interleaved; how many records that is.
+fn publish(bed: &Bed, updates: u32) {
+    let producer = bed.producer();
+    let mut stories: Vec<_> =
+        (1..=4).map(|n| Speaker::new(n, n).story(updates).into_iter()).collect();
+    let mut more = true;
+    while more {
+        more = false;
+        for story in &mut stories {
+            for event in story.by_ref().take(5) {
+                more = true;
+                producer.send(&event);
+            }
+        }
+    }
+    producer.flush();
+}
+
+/// What the topic becomes when nothing disturbs the ingester.
+async fn undisturbed(bed: &Bed) -> Vec<(String, i64, String)> {
+    let beside = bed.beside().await;
+    let ingester = beside.ingester(&[]);
+    beside.wait_until_stored().await;
+    assert_eq!(ingester.stop(), Some(0));
+    beside.digest().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingester_that_is_killed_at_random_moments_leaves_the_same_rows() {
+    let bed = Bed::new(3).await;
+    publish(&bed, 30_000);
+    let mut kills = 0;
+    let total: i64 = bed.kafka.lengths(&bed.topic).await.unwrap().iter().sum();
+    // Small batches, so that there are many moments to be killed at.
+    let arguments = ["--batch-rows", "2000"];
+    while bed.stored().await < total {
+        let before = bed.stored().await;
+        let ingester = bed.ingester(&arguments);
+        common::wait_for("progress", async || bed.stored().await > before).await;
+        // Anywhere between two commits: 0 to 40 ms, at odds with the rhythm of batches.
+        tokio::time::sleep(Duration::from_millis(kills * 17 % 41)).await;
+        ingester.kill();
+        kills += 1;
+        assert!(kills < 200, "no progress");
+    }
+    println!("killed {kills} times");
+    assert!(kills > 3, "the topic was read before it could be disturbed");
+    assert_eq!(bed.digest().await, undisturbed(&bed).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ingesters_that_come_and_go_leave_the_same_rows() {
+    let bed = Bed::new(6).await;
+    publish(&bed, 30_000);
+    let total: i64 = bed.kafka.lengths(&bed.topic).await.unwrap().iter().sum();
+    let arguments = ["--batch-rows", "500"];
+    let first = bed.ingester(&arguments);
+    common::wait_for("a start", async || bed.stored().await > 0).await;
+    let second = bed.ingester(&arguments);
+    let half = bed.stored().await + (total - bed.stored().await) / 2;
+    common::wait_for("half", async || bed.stored().await > half).await;
+    assert_eq!(first.stop(), Some(0));
+    let third = bed.ingester(&arguments);
+    bed.wait_until_stored().await;
+    assert_eq!((second.stop(), third.stop()), (Some(0), Some(0)));
+    assert_eq!(bed.digest().await, undisturbed(&bed).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingester_that_slept_through_the_loss_of_its_partitions_cannot_write_them() {
+    let bed = Bed::new(2).await;
+    let arguments = ["--batch-age", "300ms"];
+    let zombie = bed.ingester(&arguments);
+    publish(&bed, 200);
+    bed.wait_until_stored().await;
+    // It sleeps with records read and not committed, another takes over, it wakes.
+    publish_more(&bed, 1000);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    zombie.pause();
+    let heir = bed.ingester(&arguments);
+    bed.wait_until_stored().await;
+    zombie.resume();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    publish_more(&bed, 2000);
+    bed.wait_until_stored().await;
+    assert_eq!((zombie.stop(), heir.stop()), (Some(0), Some(0)));
+    assert_eq!(bed.digest().await, undisturbed(&bed).await);
+}
+
+fn publish_more(bed: &Bed, sequence: u64) {
+    let producer = bed.producer();
+    for number in 1..=4 {
+        let mut speaker = Speaker::new(number, number);
+        speaker.sequence = sequence;
+        for first in 0..50 {
+            producer.send(&speaker.announce(first..first + 3));
+        }
+    }
+    producer.flush();
+}
