@@ -68,7 +68,8 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("{text:?} is not a prefix; write it like 192.0.2.0/24 or 2001:db8::/32");
+        let bad =
+            || format!("{text:?} is not a prefix; write it like 192.0.2.0/24 or 2001:db8::/32");
         let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
         let address: IpAddr = address.parse().map_err(|_| bad())?;
         let width = if address.is_ipv4() { 32 } else { 128 };
