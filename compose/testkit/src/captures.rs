@@ -24,7 +24,11 @@ pub fn path(file: &str) -> Option<PathBuf> {
 }
 
 /// The content of a file of the captures, decompressed where its name ends in `.zst`; none,
-/// and a line that says so, where it is not there or cannot be read.
+/// and a line that says so, where it is not there.
+///
+/// # Panics
+///
+/// Where it is there and cannot be read: that is no test to skip.
 #[must_use]
 pub fn read(file: &str) -> Option<Vec<u8>> {
     let Some(path) = path(file) else {
@@ -58,6 +62,10 @@ pub fn capture(name: &str) -> Option<Vec<u8>> {
 
 /// What an independent counter found in a capture: messages by type, and by peer, view and
 /// family what was announced and withdrawn.
+///
+/// # Panics
+///
+/// Where it is there and is no JSON.
 #[must_use]
 pub fn stats(name: &str) -> Option<serde_json::Value> {
     let content = read(&format!("{name}.stats.json"))?;
