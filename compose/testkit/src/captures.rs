@@ -27,7 +27,8 @@ pub fn path(file: &str) -> Option<PathBuf> {
 /// and a line that says so, where it is not there.
 ///
 /// # Panics
-/// The file is there and cannot be read.
+///
+/// Where it is there and cannot be read: that is no test to skip.
 #[must_use]
 pub fn read(file: &str) -> Option<Vec<u8>> {
     let Some(path) = path(file) else {
@@ -63,7 +64,8 @@ pub fn capture(name: &str) -> Option<Vec<u8>> {
 /// family what was announced and withdrawn.
 ///
 /// # Panics
-/// The file is there and is not JSON.
+///
+/// Where it is there and is no JSON.
 #[must_use]
 pub fn stats(name: &str) -> Option<serde_json::Value> {
     let content = read(&format!("{name}.stats.json"))?;
