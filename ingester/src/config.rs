@@ -55,7 +55,12 @@ pub struct RunOptions {
     #[command(flatten)]
     pub database: DatabaseOptions,
     /// The consumer group; ingesters of one group share the topic's partitions
-    #[arg(long, env = "RIBSTREAM_GROUP", value_name = "NAME", default_value = "ribstream-ingester")]
+    #[arg(
+        long,
+        env = "RIBSTREAM_GROUP",
+        value_name = "NAME",
+        default_value = "ribstream-ingester"
+    )]
     pub group: String,
     /// Connections that write to the database; a partition always has the same one
     #[arg(long, env = "RIBSTREAM_WRITERS", value_name = "N", default_value_t = 2,

@@ -304,8 +304,7 @@ impl Membership<'_> {
             Ok(heard) => Some(heard),
             Err(error) => {
                 let detail = error.to_string();
-                let letter =
-                    letter(error.reason(), detail, self.topic, partition, offset, payload);
+                let letter = letter(error.reason(), detail, self.topic, partition, offset, payload);
                 batch.letters.push((batch.len(), letter));
                 None
             }
@@ -419,7 +418,10 @@ impl Membership<'_> {
             return Ok(());
         }
         let moved = self.consumer.seek_partitions(list, SEEK_TIMEOUT).and_then(|moved| {
-            moved.elements().iter().try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)?;
+            moved
+                .elements()
+                .iter()
+                .try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)?;
             self.consumer.resume(&moved)
         });
         moved.map_err(|error| {

@@ -213,9 +213,8 @@ impl Group {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(&assigned),
             RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&assigned),
         };
-        let done = done.and_then(|()| {
-            if halted.count() == 0 { Ok(()) } else { consumer.pause(&halted) }
-        });
+        let done =
+            done.and_then(|()| if halted.count() == 0 { Ok(()) } else { consumer.pause(&halted) });
         if let Err(error) = done {
             tracing::warn!(%error, ?partitions, "cannot take partitions");
             self.note(Change::Failed);

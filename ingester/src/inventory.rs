@@ -344,8 +344,7 @@ impl Slots {
             distinguisher: eight(&peer.distinguisher),
             address: record::ip(&peer.address),
             loc_rib_bgp_id: header_bgp_id(peer).filter(|_| loc_rib),
-            loc_rib_name: (loc_rib && !peer.table_name.is_empty())
-                .then(|| peer.table_name.clone()),
+            loc_rib_name: (loc_rib && !peer.table_name.is_empty()).then(|| peer.table_name.clone()),
             asn: header_asn(peer),
             bgp_id: header_bgp_id(peer),
             heard: i64::try_from(event.received_at).unwrap_or_default(),

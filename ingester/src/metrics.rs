@@ -131,8 +131,7 @@ impl Metrics {
         let mut rows = 0;
         let (from, to) = batch.marks(records);
         for table in Table::ALL {
-            let written =
-                if parked { 0 } else { batch.rows.between(table, from, to).len() as u64 };
+            let written = if parked { 0 } else { batch.rows.between(table, from, to).len() as u64 };
             self.rows.with_label_values(&[table.name()]).inc_by(written);
             rows += written;
         }

@@ -17,7 +17,9 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     /// Nobody answers there, or not yet.
-    #[error("no database answers at {place}: {reason}; check --database-url (RIBSTREAM_DATABASE_URL)")]
+    #[error(
+        "no database answers at {place}: {reason}; check --database-url (RIBSTREAM_DATABASE_URL)"
+    )]
     Away {
         /// Host, port and database.
         place: String,
@@ -25,7 +27,9 @@ pub enum SchemaError {
         reason: String,
     },
     /// The server refuses us, or a query failed.
-    #[error("cannot use the database at {place}: {reason}; check --database-url (RIBSTREAM_DATABASE_URL)")]
+    #[error(
+        "cannot use the database at {place}: {reason}; check --database-url (RIBSTREAM_DATABASE_URL)"
+    )]
     Database {
         /// Host, port and database.
         place: String,
@@ -33,13 +37,17 @@ pub enum SchemaError {
         reason: String,
     },
     /// The server has no TimescaleDB.
-    #[error("the PostgreSQL server at {place} has no timescaledb extension; install TimescaleDB 2.13 or newer there")]
+    #[error(
+        "the PostgreSQL server at {place} has no timescaledb extension; install TimescaleDB 2.13 or newer there"
+    )]
     NoTimescale {
         /// Host, port and database.
         place: String,
     },
     /// TimescaleDB is installed and not loaded.
-    #[error("timescaledb is installed at {place} but not loaded; set shared_preload_libraries = 'timescaledb' in postgresql.conf and restart the server")]
+    #[error(
+        "timescaledb is installed at {place} but not loaded; set shared_preload_libraries = 'timescaledb' in postgresql.conf and restart the server"
+    )]
     NotLoaded {
         /// Host, port and database.
         place: String,
@@ -51,7 +59,9 @@ pub enum SchemaError {
         place: String,
     },
     /// The schema lacks migrations.
-    #[error("the schema of {place} is at version {found}, older than this binary's {wanted}; run `ribstream-ingester migrate`")]
+    #[error(
+        "the schema of {place} is at version {found}, older than this binary's {wanted}; run `ribstream-ingester migrate`"
+    )]
     Older {
         /// Host, port and database.
         place: String,
@@ -61,7 +71,9 @@ pub enum SchemaError {
         wanted: i64,
     },
     /// The schema has migrations that we do not know.
-    #[error("the schema of {place} is at version {found}, newer than this binary's {wanted}; install the ribstream-ingester that migrated it, or a newer one")]
+    #[error(
+        "the schema of {place} is at version {found}, newer than this binary's {wanted}; install the ribstream-ingester that migrated it, or a newer one"
+    )]
     Newer {
         /// Host, port and database.
         place: String,
@@ -71,7 +83,9 @@ pub enum SchemaError {
         wanted: i64,
     },
     /// A migration was changed after it ran.
-    #[error("version {version} of the schema of {place} is not this binary's; install the ribstream-ingester that migrated it")]
+    #[error(
+        "version {version} of the schema of {place} is not this binary's; install the ribstream-ingester that migrated it"
+    )]
     Different {
         /// Host, port and database.
         place: String,

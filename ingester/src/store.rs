@@ -169,11 +169,7 @@ impl Store {
 
     /// The offsets are not where they should be. If a commit of ours went
     /// unanswered and they are all where it put them, it was done.
-    fn overtaken(
-        &mut self,
-        advances: &[Advance],
-        stored: &[(i32, i64)],
-    ) -> Result<(), StoreError> {
+    fn overtaken(&mut self, advances: &[Advance], stored: &[(i32, i64)]) -> Result<(), StoreError> {
         let stored = |partition| {
             stored.iter().find(|(known, _)| *known == partition).map(|(_, offset)| *offset)
         };
@@ -298,8 +294,7 @@ pub fn describe(error: &sqlx::Error) -> String {
     if let Some(code) = database.code() {
         text = format!("{text} (SQLSTATE {code})");
     }
-    let context =
-        database.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::r#where);
+    let context = database.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::r#where);
     match context.and_then(|context| context.lines().next()) {
         Some(context) => format!("{text}: {context}"),
         None => text,

@@ -68,7 +68,8 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("{text:?} is not a prefix; write it like 192.0.2.0/24 or 2001:db8::/32");
+        let bad =
+            || format!("{text:?} is not a prefix; write it like 192.0.2.0/24 or 2001:db8::/32");
         let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
         let address: IpAddr = address.parse().map_err(|_| bad())?;
         let width = if address.is_ipv4() { 32 } else { 128 };
@@ -126,6 +127,8 @@ fn open(options: &TapOptions) -> anyhow::Result<BaseConsumer> {
         .kafka
         .client_config(&[
             ("client.id", "ribstream-tap"),
+            // librdkafka wants a name to assign by; no group of it ever comes to be.
+            ("group.id", "ribstream-tap"),
             ("enable.auto.commit", "false"),
             ("auto.offset.reset", "earliest"),
             ("allow.auto.create.topics", "false"),

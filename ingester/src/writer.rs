@@ -252,8 +252,12 @@ impl Task {
             tokio::time::sleep(wait).await;
         }
         tracing::warn!(
-            partition, offset, reason = letter.reason, detail = letter.detail,
-            router = letter.router, "parked a record in the dead-letter topic"
+            partition,
+            offset,
+            reason = letter.reason,
+            detail = letter.detail,
+            router = letter.router,
+            "parked a record in the dead-letter topic"
         );
         self.metrics.parked.with_label_values(&[letter.reason.as_str()]).inc();
     }

@@ -59,13 +59,7 @@ async fn a_record_that_is_no_event_is_parked_and_the_rest_goes_on() {
     let reasons: Vec<_> = letters.iter().map(|it| (it.offset, it.reason.as_str())).collect();
     assert_eq!(
         reasons,
-        [
-            (1, "not_an_event"),
-            (2, "no_body"),
-            (3, "no_peer"),
-            (4, "no_body"),
-            (5, "bad_prefix")
-        ]
+        [(1, "not_an_event"), (2, "no_body"), (3, "no_peer"), (4, "no_body"), (5, "bad_prefix")]
     );
     assert_eq!(letters[0].record, b"\xff\xff not protobuf"[..]);
     assert_eq!((letters[4].stage.as_str(), letters[4].topic.as_str()), ("ingester", &*bed.topic));
@@ -199,7 +193,10 @@ async fn another_schema_is_refused_by_one_line_with_the_remedy() {
     execute(&bed, "delete from _sqlx_migrations where version = 999").await;
     execute(&bed, "update _sqlx_migrations set version = version - 1").await;
     let text = refusal(&bed).await;
-    assert!(text.contains("older than this binary's") && text.contains("ingester migrate`"), "{text}");
+    assert!(
+        text.contains("older than this binary's") && text.contains("ingester migrate`"),
+        "{text}"
+    );
     execute(&bed, "drop table _sqlx_migrations").await;
     let text = refusal(&bed).await;
     assert!(text.contains("no Ribstream schema") && text.contains("ingester migrate`"), "{text}");

@@ -162,11 +162,17 @@ async fn rows_of_one_message_are_counted_over_all_its_updates() {
          6 announce 10.0.5.0/24 198.51.100.1"
     );
     assert_eq!(
-        row(&bed, "other_events", "ordinal, family_name(afi, safi), nlri, next_hop_raw, next_hop, med, reading").await,
+        row(
+            &bed,
+            "other_events",
+            "ordinal, family_name(afi, safi), nlri, next_hop_raw, next_hop, med, reading"
+        )
+        .await,
         r#"(4,evpn,"\\x0201ff","\\x010203",,10,"{""next_hop_raw"": ""010203""}")"#
     );
     assert_eq!(
-        row(&bed, "peer_events", "ordinal, kind, rib_view_name(view), family_name(afi, safi)").await,
+        row(&bed, "peer_events", "ordinal, kind, rib_view_name(view), family_name(afi, safi)")
+            .await,
         "(5,end-of-rib,adj-rib-in-post,vpnv6)"
     );
 }
@@ -221,11 +227,7 @@ async fn peers_and_sessions_come_and_go() {
                     family: Some(Family { afi: 1, safi: 1 }),
                     ..Statistic::default()
                 },
-                Statistic {
-                    r#type: 65_531,
-                    raw: Bytes::from_static(&[1]),
-                    ..Statistic::default()
-                },
+                Statistic { r#type: 65_531, raw: Bytes::from_static(&[1]), ..Statistic::default() },
             ],
         }),
         Body::RouteMirror(RouteMirror {

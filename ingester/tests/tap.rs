@@ -29,7 +29,9 @@ fn lines(mut child: Child, count: usize) -> (Vec<Value>, Option<i32>) {
             serde_json::from_str(&line).unwrap()
         })
         .collect();
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success()
+    );
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
@@ -65,7 +67,9 @@ async fn a_tap_prints_the_events_of_a_router_a_peer_or_a_prefix() {
     let (prefix, _) = lines(tap(&bed, &arguments).spawn().unwrap(), 6);
     let announced = prefix
         .iter()
-        .find(|event| event["route_update"]["announced"][0]["prefixes"][0]["prefix"] == "10.0.1.0/24")
+        .find(|event| {
+            event["route_update"]["announced"][0]["prefixes"][0]["prefix"] == "10.0.1.0/24"
+        })
         .unwrap();
     assert_eq!(announced["route_update"]["announced"][0]["prefixes"].as_array().unwrap().len(), 1);
     let stored = bed.stored().await;
@@ -77,8 +81,7 @@ async fn a_reader_that_has_had_enough_ends_the_tap_quietly() {
     let bed = Bed::new(1).await;
     let producer = bed.producer();
     let mut speaker = Speaker::new(1, 1);
-    let mut child =
-        tap(&bed, &["--from-beginning"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = tap(&bed, &["--from-beginning"]).stderr(Stdio::piped()).spawn().unwrap();
     producer.send(&speaker.announce([1]));
     producer.flush();
     let mut reader = BufReader::new(child.stdout.take().unwrap());

@@ -148,8 +148,7 @@ pub(super) fn append_statistics(
     rows: &mut Rows,
 ) -> Result<(), RowError> {
     for (statistic, ordinal) in report.statistics.iter().zip(0..) {
-        let row =
-            begin(rows, Table::StatsReports, STATS_REPORTS_COLUMNS, envelope, ordinal);
+        let row = begin(rows, Table::StatsReports, STATS_REPORTS_COLUMNS, envelope, ordinal);
         row.put_i32(small("statistic type", statistic.r#type)?);
         let family = statistic.family.as_ref();
         row.put_opt_i32(family.map(|family| small("afi", family.afi)).transpose()?);

@@ -391,7 +391,9 @@ pub fn routes(prefixes: impl IntoIterator<Item = u32>) -> Routes {
             .into_iter()
             .map(|number| PrefixRoute {
                 prefix: Some(Prefix {
-                    address: bytes::Bytes::from((0x0a00_0000 + (number << 8)).to_be_bytes().to_vec()),
+                    address: bytes::Bytes::from(
+                        (0x0a00_0000 + (number << 8)).to_be_bytes().to_vec(),
+                    ),
                     length: 24,
                 }),
                 path_id: None,
