@@ -137,6 +137,8 @@ fn reread(
     let consumer: BaseConsumer = kafka
         .client_config(&[
             ("client.id", "ribstream-ingester"),
+            // librdkafka wants a name to assign by; no group of it ever comes to be.
+            ("group.id", "ribstream-reread"),
             ("enable.auto.commit", "false"),
             ("queued.min.messages", "1"),
             ("queued.max.messages.kbytes", "2048"),

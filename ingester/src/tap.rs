@@ -127,6 +127,8 @@ fn open(options: &TapOptions) -> anyhow::Result<BaseConsumer> {
         .kafka
         .client_config(&[
             ("client.id", "ribstream-tap"),
+            // librdkafka wants a name to assign by; no group of it ever comes to be.
+            ("group.id", "ribstream-tap"),
             ("enable.auto.commit", "false"),
             ("auto.offset.reset", "earliest"),
             ("allow.auto.create.topics", "false"),

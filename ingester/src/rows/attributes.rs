@@ -12,10 +12,7 @@ use super::{
     json,
 };
 
-/// The columns that [`put`] and [`put_absent`] fill, in their order.
-pub(super) const COLUMNS: &str = "origin, as_path, origin_as, med, local_pref, atomic_aggregate, \
-    aggregator_asn, aggregator_address, communities, extended_communities, large_communities, \
-    originator_id, cluster_list, only_to_customer, other_attributes";
+/// How many columns [`put`] and [`put_absent`] fill: origin to other_attributes.
 pub(super) const COLUMN_COUNT: i16 = 15;
 
 /// The columns of a route that has attributes.
