@@ -3,7 +3,7 @@
 mod support;
 
 use ribstream_proto::v1::{
-    AsPathSegmentType, Overruled, PeerDownReason, RouterDownReason, event::Body,
+    AsPathSegment, AsPathSegmentType, Overruled, PeerDownReason, RouterDownReason, event::Body,
 };
 use ribstream_testkit::captures::capture;
 use support::*;
@@ -170,7 +170,7 @@ fn an_as_set_behind_a_sequence_is_not_flattened() {
     let heard = Heard::of([&route_monitoring(0, 0, &[update(&[], &attributes, &PREFIX)])]);
     let update = &heard.updates()[0];
     let path = update.attributes.as_ref().unwrap().as_path.as_ref().unwrap();
-    let kinds: Vec<_> = path.segments.iter().map(|s| s.r#type()).collect();
+    let kinds: Vec<_> = path.segments.iter().map(AsPathSegment::r#type).collect();
     assert_eq!(kinds, [AsPathSegmentType::AsSequence, AsPathSegmentType::AsSet]);
 }
 
