@@ -100,7 +100,7 @@ pub struct RunOptions {
         long,
         env = "RIBSTREAM_LINGER",
         value_name = "DURATION",
-        default_value = "10ms",
+        default_value = "25ms",
         value_parser = duration
     )]
     pub linger: Duration,

@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_due_at_the_age_of_its_first_record() {
-        let limits = Limits { rows: 2, bytes: 1000, age: Duration::from_secs(60) };
+        let limits = Limits { rows: 2, bytes: 1000, age: Duration::from_mins(1) };
         let mut batch = Batch::default();
         assert_eq!(batch.due(&limits), None);
         batch.push(0, 0, 0, None);

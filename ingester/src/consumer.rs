@@ -168,17 +168,7 @@ impl Open {
 
     /// Hands the batch over; whether it was taken.
     fn offer(&mut self) -> bool {
-        if !self.writer.has_room() {
-            return false;
-        }
-        let batch = std::mem::replace(&mut self.batch, self.writer.empty_batch());
-        match self.writer.offer(batch) {
-            Ok(()) => true,
-            Err(batch) => {
-                self.batch = batch;
-                false
-            }
-        }
+        self.writer.offer(&mut self.batch)
     }
 
     fn drop_batch(&mut self) {
@@ -233,7 +223,7 @@ impl Membership<'_> {
         self.take_changes()?;
         match polled {
             Some(Ok(message)) => self.append(&message),
-            Some(Err(error)) => self.poll_failed(&error)?,
+            Some(Err(error)) => Self::poll_failed(&error)?,
             None => self.look_again()?,
         }
         Ok(())
@@ -445,7 +435,7 @@ impl Membership<'_> {
         if halted.is_empty() { Ok(()) } else { self.reposition(&halted) }
     }
 
-    fn poll_failed(&mut self, error: &KafkaError) -> Result<(), &'static str> {
+    fn poll_failed(error: &KafkaError) -> Result<(), &'static str> {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 tracing::warn!(%error, "a partition no longer holds the offset to be read");

@@ -15,6 +15,7 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
     error::KafkaError,
+    topic_partition_list::TopicPartitionListElem,
     types::RDKafkaRespErr,
 };
 use ribstream_runtime::http::Health;
@@ -265,7 +266,7 @@ impl ConsumerContext for Group {
         partitions: &mut TopicPartitionList,
     ) {
         let partitions: Vec<i32> =
-            partitions.elements().iter().map(|element| element.partition()).collect();
+            partitions.elements().iter().map(TopicPartitionListElem::partition).collect();
         if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             self.assign(consumer, &partitions);
         } else {

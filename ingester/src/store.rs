@@ -145,8 +145,8 @@ impl Store {
         }
         let advances = batch.advances(&records);
         let mut transaction = connection.begin().await?;
-        let advanced = advance(&mut transaction, &self.topic, &advances, batch.heard()).await?;
-        if advanced != advances.len() as u64 {
+        let moved = advance(&mut transaction, &self.topic, &advances, batch.heard()).await?;
+        if moved != advances.len() as u64 {
             transaction.rollback().await?;
             let stored = offsets(connection, &self.topic).await?;
             return self.overtaken(&advances, &stored);

@@ -75,22 +75,14 @@ impl Writer {
         *self.generation.borrow()
     }
 
-    /// Whether it can be handed a batch.
+    /// Takes the batch, and leaves an empty one in its place; false where one is
+    /// waiting already.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.batches.capacity() > 0
-    }
-
-    /// Hands a batch over.
-    ///
-    /// # Errors
-    /// The batch, where one is waiting already.
-    pub fn offer(&self, batch: Batch) -> Result<(), Batch> {
+    pub fn offer(&self, batch: &mut Batch) -> bool {
+        let Ok(place) = self.batches.try_reserve() else { return false };
         self.pending.fetch_add(1, Ordering::AcqRel);
-        self.batches.try_send(batch).map_err(|error| {
-            self.pending.fetch_sub(1, Ordering::AcqRel);
-            error.into_inner()
-        })
+        place.send(std::mem::replace(batch, self.empty_batch()));
+        true
     }
 
     /// An empty batch, a used one where there is one, for its memory.
@@ -152,10 +144,11 @@ impl Task {
                 _ = current.wait_for(|current| *current != generation) => None,
                 report = self.write(&mut batch) => Some(report),
             };
-            match report {
+            if let Some(report) = report {
                 // The consumer is gone only when the process ends.
-                Some(report) => drop(self.reports.send(report)),
-                None => tracing::debug!(records = batch.len(), "dropped a revoked batch"),
+                drop(self.reports.send(report));
+            } else {
+                tracing::debug!(records = batch.len(), "dropped a revoked batch");
             }
             batch.clear();
             drop(spent.send(batch));

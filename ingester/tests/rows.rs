@@ -42,7 +42,7 @@ fn all_attributes() -> PathAttributes {
         local_pref: Some(200),
         atomic_aggregate: true,
         aggregator: Some(Aggregator { asn: 65_009, address: Bytes::from_static(&[10, 0, 0, 9]) }),
-        communities: vec![65_001 << 16 | 100, 0xffff_ff01],
+        communities: vec![(65_001 << 16) + 100, 0xffff_ff01],
         extended_communities: vec![0x0002_fde8_0000_0064],
         large_communities: vec![LargeCommunity {
             global_administrator: 4_200_000_000,
@@ -178,6 +178,7 @@ async fn rows_of_one_message_are_counted_over_all_its_updates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one story, told in order")]
 async fn peers_and_sessions_come_and_go() {
     let bed = Bed::new(1).await;
     let producer = bed.producer();

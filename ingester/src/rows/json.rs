@@ -4,6 +4,7 @@ use serde_json::Value;
 
 /// `value` as JSON that `jsonb` takes: PostgreSQL refuses `\u0000`, so a NUL
 /// inside a string becomes the text `\x00`, as in text columns.
+#[must_use]
 pub fn encode(value: &Value) -> Vec<u8> {
     let json = serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec());
     without_nul(json)

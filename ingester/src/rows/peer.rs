@@ -127,7 +127,7 @@ pub(super) fn append_down(
 pub(super) fn append_end_of_rib(
     envelope: Envelope,
     view: i16,
-    family: &Family,
+    family: Family,
     ordinal: i32,
     rows: &mut Rows,
 ) -> Result<(), RowError> {

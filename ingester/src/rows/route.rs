@@ -89,7 +89,7 @@ impl<'a> UpdateRows<'a> {
             self.append_field(update, routes, b"announce")?;
         }
         for family in &update.end_of_rib {
-            peer::append_end_of_rib(self.envelope, view, family, self.ordinal, self.rows)?;
+            peer::append_end_of_rib(self.envelope, view, *family, self.ordinal, self.rows)?;
             self.ordinal += 1;
         }
         Ok(())

@@ -27,7 +27,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 pub const START: u64 = 1_780_000_000_000_000;
 
 /// How long anything may take before a test gives up: machines are slow, hangs are hangs.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 pub fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ribstream-ingester"))
@@ -377,7 +377,7 @@ pub fn attributes(asn: u32) -> PathAttributes {
             }],
         }),
         med: Some(10),
-        communities: vec![asn << 16 | 100, 65_000 << 16 | 666],
+        communities: vec![(asn << 16) + 100, (65_000 << 16) + 666],
         ..PathAttributes::default()
     }
 }
