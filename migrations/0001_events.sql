@@ -328,6 +328,8 @@ create table route_events (
     initial_dump boolean not null,
     prefix cidr not null,
     path_id bigint,
+    route_distinguisher text,
+    labels integer[],
     next_hop inet,
     link_local_next_hop inet,
     origin text,
@@ -362,6 +364,8 @@ comment on column route_events.action is 'announce or withdraw. A withdrawal has
 comment on column route_events.initial_dump is 'The message restates a table (the dump that follows a Peer Up), it is not news';
 comment on column route_events.prefix is 'The prefix';
 comment on column route_events.path_id is 'Path identifier (RFC 7911); null where the NLRI had none';
+comment on column route_events.route_distinguisher is 'Route Distinguisher of a VPN route (RFC 4364, 4.2), as 65001:7; 0 where it is zero, null for other routes';
+comment on column route_events.labels is 'Label stack of a labelled or VPN route from the top (RFC 8277); null for other routes, and mostly for withdrawals';
 comment on column route_events.next_hop is 'The next hop that belongs to the route';
 comment on column route_events.link_local_next_hop is 'The link-local address of a 32 byte next hop (RFC 2545, 3)';
 comment on column route_events.origin is 'ORIGIN: igp, egp or incomplete';
@@ -545,6 +549,8 @@ select
     e.initial_dump,
     e.prefix,
     e.path_id,
+    e.route_distinguisher,
+    e.labels,
     e.next_hop,
     e.origin,
     e.as_path,

@@ -22,6 +22,7 @@ const JSON_FORMS: &[(&str, &str)] = &[
     ("Routes.undecoded", "hex"),
     ("Prefix.address", "address"),
     ("PrefixRoute.prefix", "prefix"),
+    ("PrefixRoute.route_distinguisher", "distinguisher"),
     ("PathAttributes.origin", "origin"),
     ("PathAttributes.next_hop", "optional_address"),
     ("PathAttributes.communities", "communities"),

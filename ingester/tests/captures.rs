@@ -21,6 +21,16 @@ use tokio_util::sync::CancellationToken;
 const VIEWS: [(&str, i32); 5] =
     [("adjin-pre", 1), ("adjin-post", 2), ("adjout-pre", 3), ("adjout-post", 4), ("locrib", 5)];
 
+/// Families whose NLRI are prefixes, by name and by number.
+const FAMILIES: [(&str, i32, i32); 6] = [
+    ("ipv4-unicast", 1, 1),
+    ("ipv6-unicast", 2, 1),
+    ("ipv4-labeled", 1, 4),
+    ("ipv6-labeled", 2, 4),
+    ("vpnv4", 1, 128),
+    ("vpnv6", 2, 128),
+];
+
 /// Sends a stream to a collector, as a router that closes at once, and waits until all that
 /// the collector makes of it is in the topic.
 async fn collect(bed: &Bed, stream: &[u8]) {
@@ -76,9 +86,9 @@ async fn check(name: &str) {
     store(&bed).await;
 
     for (view, number) in VIEWS {
-        for (family, afi) in [("ipv4-unicast", 1), ("ipv6-unicast", 2)] {
+        for (family, afi, safi) in FAMILIES {
             let expected = &stats["totals"][view][family];
-            let of_family = format!("view = {number} and afi = {afi} and safi = 1");
+            let of_family = format!("view = {number} and afi = {afi} and safi = {safi}");
             for (what, action) in [("announced", "announce"), ("withdrawn", "withdraw")] {
                 let rows = format!(
                     "select count(*) from route_events where {of_family} and action = '{action}'"
@@ -150,7 +160,7 @@ async fn nlri_of_families_not_decoded_are_rows_with_their_bytes() {
     let families = "select string_agg(distinct family_name(afi, safi), ' ') from other_events \
                     where length(nlri) > 0";
     let families = bed.text(families).await;
-    for family in ["evpn", "vpnv4", "vpnv6", "ipv4-flowspec", "rtc", "ipv4-mup", "ipv4-labeled"] {
+    for family in ["evpn", "ipv4-flowspec", "ipv6-flowspec", "vpnv4-flowspec", "rtc", "ipv4-mup"] {
         assert!(families.split(' ').any(|name| name == family), "{family} in {families}");
     }
 }

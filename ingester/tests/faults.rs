@@ -38,7 +38,7 @@ async fn a_record_that_is_no_event_is_parked_and_the_rest_goes_on() {
     let mut bad = routes([4]);
     bad.prefixes.push(PrefixRoute {
         prefix: Some(Prefix { address: Bytes::from_static(&[10, 0, 0, 0]), length: 33 }),
-        path_id: None,
+        ..PrefixRoute::default()
     });
     producer.send(&speaker.event(Body::RouteUpdate(RouteUpdate {
         view: 1,

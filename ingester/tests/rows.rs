@@ -127,7 +127,7 @@ async fn rows_of_one_message_are_counted_over_all_its_updates() {
         next_hop: Bytes::from_static(&[0x20; 16]),
         prefixes: vec![PrefixRoute {
             prefix: Some(Prefix { address: Bytes::from_static(&[0; 16]), length: 0 }),
-            path_id: None,
+            ..PrefixRoute::default()
         }],
         ..Routes::default()
     };

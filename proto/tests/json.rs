@@ -29,7 +29,7 @@ fn an_event_reads_under_its_protobuf_names_with_addresses_as_text() {
                         address: Bytes::from_static(&[10, 0, 0, 0]),
                         length: 8,
                     }),
-                    path_id: None,
+                    ..v1::PrefixRoute::default()
                 }],
                 ..Default::default()
             }],

@@ -13,7 +13,7 @@ use super::{
     as_path::AsWidth,
     attributes::{Attributes, RawAttribute, attribute_type as ty},
     message_type,
-    nlri::{self, NlriField, PathIds},
+    nlri::{self, NlriField, PathIds, Shape},
 };
 use crate::wire::{Malformed, Reader};
 
@@ -149,14 +149,15 @@ fn field<'a>(
     bytes: &'a [u8],
     read_as: &mut impl ReadAs,
 ) -> Result<NlriField<'a>, Malformed> {
-    let path_ids = if nlri::max_length(family).is_none() {
-        None
-    } else {
-        let decision = nlri::decide(bytes, family, read_as.path_ids(family))?;
-        if decision.certain {
-            read_as.learn_path_ids(family, decision.path_ids);
+    let path_ids = match Shape::of(family) {
+        None => None,
+        Some(shape) => {
+            let decision = nlri::decide(bytes, shape, read_as.path_ids(family))?;
+            if decision.certain {
+                read_as.learn_path_ids(family, decision.path_ids);
+            }
+            Some(decision.path_ids)
         }
-        Some(decision.path_ids)
     };
     Ok(NlriField { family, next_hop, bytes, path_ids })
 }

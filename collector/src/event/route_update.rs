@@ -238,10 +238,7 @@ fn write_aggregator(w: &mut Writer, field: u32, aggregator: Aggregator) {
 fn write_routes(w: &mut Writer, routes: &NlriField<'_>) {
     w.uint(routes_field::AFI, routes.family.afi.into());
     w.uint(routes_field::SAFI, routes.family.safi.into());
-    let (next_hop, link_local) = match routes.next_hop.split_first_chunk::<16>() {
-        Some((global, link_local)) if link_local.len() == 16 => (&global[..], link_local),
-        _ => (routes.next_hop, &[][..]),
-    };
+    let (next_hop, link_local) = next_hops(routes.next_hop);
     w.bytes(routes_field::NEXT_HOP, next_hop);
     w.bytes(routes_field::LINK_LOCAL_NEXT_HOP, link_local);
     if routes.path_ids.is_none() {
@@ -258,14 +255,42 @@ fn write_routes(w: &mut Writer, routes: &NlriField<'_>) {
 /// Writes one prefix with an address of `N` octets. By far the most frequent
 /// field: its usual form has a fixed size, and goes out in one piece.
 #[inline]
-fn write_prefix<const N: usize>(w: &mut Writer, prefix: &Prefix) {
+fn write_prefix<const N: usize>(w: &mut Writer, prefix: &Prefix<'_>) {
     let Some(address) = prefix.address.first_chunk::<N>() else { return };
-    match prefix.path_id {
-        None => w.nested_prefix(routes_field::PREFIXES, 1, address, prefix.length),
-        Some(path_id) => w.message(routes_field::PREFIXES, |w| {
-            w.prefix(1, address, prefix.length);
+    if prefix.path_id.is_none() && prefix.labels.is_empty() && prefix.distinguisher.is_empty() {
+        w.nested_prefix(routes_field::PREFIXES, 1, address, prefix.length);
+        return;
+    }
+    w.message(routes_field::PREFIXES, |w| {
+        w.prefix(1, address, prefix.length);
+        if let Some(path_id) = prefix.path_id {
             w.optional_uint(2, path_id.into());
-        }),
+        }
+        w.bytes(3, prefix.distinguisher);
+        // The low four bits of a label field are EXP and bottom-of-stack.
+        let labels = prefix.labels.chunks_exact(3);
+        w.packed_uints(
+            4,
+            labels.map(|label| label.iter().fold(0, |n, &octet| n << 8 | u32::from(octet)) >> 4),
+        );
+    });
+}
+
+/// The next hop and, of a pair, the link-local one (RFC 2545, 3). That of a VPN
+/// route is preceded by a route distinguisher of zero (RFC 4364, 4.3.2), which
+/// says nothing.
+fn next_hops(bytes: &[u8]) -> (&[u8], &[u8]) {
+    const NO_DISTINGUISHER: &[u8] = &[0; 8];
+    match (bytes.len(), bytes.strip_prefix(NO_DISTINGUISHER)) {
+        (32, _) => bytes.split_at(16),
+        (12 | 24, Some(next_hop)) => (next_hop, &[]),
+        (48, Some(pair)) => match pair.split_first_chunk::<16>() {
+            Some((global, local)) => {
+                (global, local.strip_prefix(NO_DISTINGUISHER).unwrap_or(local))
+            }
+            None => (bytes, &[]),
+        },
+        _ => (bytes, &[]),
     }
 }
 

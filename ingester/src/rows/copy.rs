@@ -21,6 +21,7 @@ const AF_INET6: u8 = 3;
 
 const OID_TEXT: u32 = 25;
 const OID_INET: u32 = 869;
+const OID_INTEGER: u32 = 23;
 
 /// Appends columns to a buffer.
 pub trait PutColumn {
@@ -52,6 +53,8 @@ pub trait PutColumn {
         F: FnMut(&mut Vec<u8>, &T);
     /// `inet[]`, null when `values` is empty.
     fn put_inet_array(&mut self, values: &[IpAddr]);
+    /// `integer[]`, null when `values` is empty.
+    fn put_i32_array(&mut self, values: &[i32]);
 }
 
 /// Writes a value behind a length that is known only afterwards.
@@ -164,6 +167,18 @@ impl PutColumn for Vec<u8> {
             array_header(buffer, OID_INET, values.len());
             for value in values {
                 buffer.put_inet(*value);
+            }
+        });
+    }
+
+    fn put_i32_array(&mut self, values: &[i32]) {
+        if values.is_empty() {
+            return self.put_null();
+        }
+        measured(self, |buffer| {
+            array_header(buffer, OID_INTEGER, values.len());
+            for value in values {
+                buffer.put_i32(*value);
             }
         });
     }

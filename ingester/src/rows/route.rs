@@ -35,11 +35,13 @@ macro_rules! copy_statement {
     };
 }
 
-pub(super) const COPY_ROUTE_EVENTS: &str = copy_statement!("route_events", "prefix, path_id");
+pub(super) const COPY_ROUTE_EVENTS: &str =
+    copy_statement!("route_events", "prefix, path_id, route_distinguisher, labels");
 pub(super) const COPY_OTHER_EVENTS: &str = copy_statement!("other_events", "nlri, next_hop_raw");
 
-/// 15 before the route, 2 of the route.
-const COLUMN_COUNT: i16 = 17 + attributes::COLUMN_COUNT;
+/// Before the route 15, of the route 4 or 2.
+const ROUTE_COLUMN_COUNT: i16 = 15 + 4 + attributes::COLUMN_COUNT;
+const OTHER_COLUMN_COUNT: i16 = 15 + 2 + attributes::COLUMN_COUNT;
 
 /// Columns that several rows share.
 #[derive(Debug, Default)]
@@ -113,7 +115,7 @@ impl<'a> UpdateRows<'a> {
         field.put_opt_json(reading.as_ref().map(jsonb::encode).as_deref());
         if !routes.undecoded.is_empty() {
             let table = self.rows.table_mut(Table::OtherEvents);
-            let row = begin(table, self.envelope, &self.scratch, self.ordinal);
+            let row = begin(table, OTHER_COLUMN_COUNT, self.envelope, &self.scratch, self.ordinal);
             row.put_raw(&routes.undecoded);
             row.put_opt_raw((!routes.next_hop.is_empty()).then_some(&*routes.next_hop));
             row.extend_from_slice(&self.scratch.attributes);
@@ -121,9 +123,10 @@ impl<'a> UpdateRows<'a> {
         }
         let table = self.rows.table_mut(Table::RouteEvents);
         for route in &routes.prefixes {
-            let row = begin(table, self.envelope, &self.scratch, self.ordinal);
+            let row = begin(table, ROUTE_COLUMN_COUNT, self.envelope, &self.scratch, self.ordinal);
             put_prefix(row, route)?;
             row.put_opt_i64(route.path_id.map(i64::from));
+            put_distinguisher_and_labels(row, route)?;
             row.extend_from_slice(&self.scratch.attributes);
             self.ordinal += 1;
         }
@@ -133,11 +136,12 @@ impl<'a> UpdateRows<'a> {
 
 fn begin<'a>(
     table: &'a mut TableRows,
+    columns: i16,
     envelope: Envelope,
     scratch: &Scratch,
     ordinal: i32,
 ) -> &'a mut Vec<u8> {
-    let row = table.begin(COLUMN_COUNT, envelope.peer);
+    let row = table.begin(columns, envelope.peer);
     row.extend_from_slice(&scratch.message);
     row.extend_from_slice(&scratch.field);
     row.put_i32(ordinal);
@@ -171,6 +175,23 @@ fn put_prefix(row: &mut Vec<u8>, route: &PrefixRoute) -> Result<(), RowError> {
         }
         _ => Err(bad),
     }
+}
+
+/// Most routes have neither.
+fn put_distinguisher_and_labels(row: &mut Vec<u8>, route: &PrefixRoute) -> Result<(), RowError> {
+    if route.route_distinguisher.is_empty() {
+        row.put_null();
+    } else {
+        row.put_text(&record::distinguisher_text(&route.route_distinguisher));
+    }
+    if route.labels.is_empty() {
+        row.put_null();
+    } else {
+        let labels: Result<Vec<i32>, _> =
+            route.labels.iter().map(|label| small("label", *label)).collect();
+        row.put_i32_array(&labels?);
+    }
+    Ok(())
 }
 
 /// What is unusual in how the routes were read, `None` where nothing is.

@@ -396,7 +396,7 @@ pub fn routes(prefixes: impl IntoIterator<Item = u32>) -> Routes {
                     ),
                     length: 24,
                 }),
-                path_id: None,
+                ..PrefixRoute::default()
             })
             .collect(),
         ..Routes::default()
