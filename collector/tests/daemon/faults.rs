@@ -20,6 +20,8 @@ async fn kafka_stopped_for_20_s_in_mid_stream_loses_nothing() {
     let mut connection = collector.connect().await;
     let (before, after) = stream.split_at(stream.len() / 4);
     connection.write_all(before).await.unwrap();
+    // In mid-stream: not before the collector has its topics.
+    collector.metric_reaches("ribstream_collector_records_acknowledged_total", 1000).await;
     kafka.pause().await.unwrap();
     let rest = async {
         connection.write_all(after).await.unwrap();
