@@ -356,3 +356,14 @@ fn loc_ribs_of_two_bgp_instances_are_two_peers() {
     let heard = Heard::of([&one, &two]);
     assert_eq!(heard.session.peers_up(), 2);
 }
+
+#[test]
+fn an_attribute_list_that_is_cut_before_its_routes_is_not_an_update_without_routes() {
+    // COMMUNITIES claims to run past the end and swallows what may be MP_REACH_NLRI.
+    let mut attributes = attribute(0x80, 15, &[0, 2, 1]);
+    attributes.extend([0xc0, 8, 200, 0x80, 14, 3, 0, 2, 1]);
+    let message = route_monitoring(0, 0, &[update(&[], &attributes, &[])]);
+    let heard = Heard::of([&message]);
+    assert!(heard.updates().is_empty(), "no End-of-RIB is made of it");
+    assert_eq!(heard.dead[0].message, message);
+}

@@ -115,6 +115,8 @@ pub struct Attributes<'a> {
     pub other: SmallVec<[RawAttribute<'a>; 2]>,
     /// What was malformed.
     pub errors: Vec<AttributeError<'a>>,
+    /// Why the list could not be read to its end, if so: what followed is unknown.
+    pub(super) cut: Option<Malformed>,
     /// Types seen, a bit each.
     seen: [u64; 4],
 }
@@ -139,6 +141,7 @@ impl<'a> Attributes<'a> {
                     // The list is cut: what it announces cannot be trusted (RFC 7606, 4).
                     let kind = before.get(1).copied().unwrap_or_default();
                     attributes.fail(kind, Verdict::TreatAsWithdraw, reason, before);
+                    attributes.cut = Some(reason);
                     break;
                 }
             };

@@ -90,6 +90,11 @@ impl<'a> Update<'a> {
             update.announced.push(field);
         }
         if update.announced.is_empty() && update.withdrawn.is_empty() {
+            // The routes may be in what was cut off: then they cannot be known (RFC
+            // 7606, 4), and this is no End-of-RIB.
+            if let Some(reason) = update.attributes.cut {
+                return Err(reason);
+            }
             update.end_of_rib = empty_unreach;
         }
         update.apply_rfc_7606(!announced.is_empty());
