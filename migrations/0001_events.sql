@@ -287,7 +287,7 @@ comment on column peer_events.router_time is 'The router''s own timestamp; null 
 comment on column peer_events.session is 'BMP session, as in bmp_sessions';
 comment on column peer_events.sequence is 'Which message of the session this is. A Peer Down that the collector made at the session''s end has the number of the last message received';
 comment on column peer_events.peer_id is 'The peer, as in peers';
-comment on column peer_events.ordinal is 'Which row of the message this is, from 0';
+comment on column peer_events.ordinal is 'Which row of the message this is, from 0; 2147483647 for the loss of the session, which is behind all of it';
 comment on column peer_events.kind is 'up, down or end-of-rib';
 comment on column peer_events.view is 'Of an End-of-RIB, the table, see rib_view_name()';
 comment on column peer_events.afi is 'Of an End-of-RIB, the address family, see family_name()';
@@ -356,7 +356,7 @@ comment on column route_events.router_time is 'The router''s own timestamp; null
 comment on column route_events.session is 'BMP session, as in bmp_sessions';
 comment on column route_events.sequence is 'Which message of the session this is';
 comment on column route_events.peer_id is 'The peer, as in peers';
-comment on column route_events.ordinal is 'Which row of the message this is, from 0. (session, sequence, ordinal) orders the rows of a router';
+comment on column route_events.ordinal is 'Which row of the message this is, from 0. (session, sequence, ordinal) orders the rows of a peer';
 comment on column route_events.afi is 'Address family, see family_name()';
 comment on column route_events.safi is 'Subsequent address family';
 comment on column route_events.view is 'Which of the peer''s tables, see rib_view_name()';

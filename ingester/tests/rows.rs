@@ -9,8 +9,9 @@ use common::{Bed, Speaker, attributes, routes};
 use ribstream_proto::v1::{
     Aggregator, AsPath, AsPathSegment, AsPathSegmentType, AttributeError, AttributeVerdict,
     Capability, Family, Heartbeat, InformationTlv, LargeCommunity, MirroredTlv, Notification, Open,
-    Overruled, PathAttributes, PeerDown, PeerUp, Prefix, PrefixRoute, RawAttribute, RibView,
-    RouteMirror, RouteUpdate, RouterDown, RouterUp, Routes, Statistic, StatsReport, event::Body,
+    Overruled, PathAttributes, PeerDown, PeerDownReason, PeerUp, Prefix, PrefixRoute, RawAttribute,
+    RibView, RouteMirror, RouteUpdate, RouterDown, RouterUp, Routes, Statistic, StatsReport,
+    event::Body,
 };
 
 fn segment(r#type: AsPathSegmentType, asns: &[u32]) -> AsPathSegment {
@@ -338,4 +339,28 @@ async fn a_lone_update_does_not_wait_for_company() {
     // The target is 250 ms; what is asserted leaves room for a machine under load.
     assert!(times[10] < Duration::from_secs(2), "{times:?}");
     assert_eq!(ingester.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loss_of_a_session_sorts_behind_the_last_message_whose_number_it_bears() {
+    let bed = Bed::new(1).await;
+    let producer = bed.producer();
+    let mut speaker = Speaker::new(1, 1);
+    let up = speaker.event(Body::PeerUp(PeerUp::default()));
+    let mut lost = speaker.event(Body::PeerDown(PeerDown {
+        reason: PeerDownReason::SessionLost as i32,
+        ..PeerDown::default()
+    }));
+    (lost.sequence, lost.received_at) = (up.sequence, up.received_at);
+    producer.send(&up);
+    producer.send(&lost);
+    producer.flush();
+    let ingester = bed.ingester(&[]);
+    bed.wait_until_stored().await;
+    assert_eq!(ingester.stop(), Some(0));
+    let places = "select count(distinct (session, sequence, ordinal)) from peer_events";
+    assert_eq!(bed.number(places).await, 2);
+    let kinds =
+        "select string_agg(kind, ' ' order by time, session, sequence, ordinal) from peer_events";
+    assert_eq!(bed.text(kinds).await, "up down");
 }

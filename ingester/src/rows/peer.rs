@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ribstream_proto::{
     record,
-    v1::{Family, Open, Peer, PeerDown, PeerUp, RouteMirror, StatsReport},
+    v1::{Family, Open, Peer, PeerDown, PeerDownReason, PeerUp, RouteMirror, StatsReport},
 };
 use serde_json::Value;
 
@@ -69,6 +69,10 @@ fn put_header(row: &mut Vec<u8>, kind: &[u8], peer: &Peer) -> Result<(), RowErro
     Ok(())
 }
 
+/// The ordinal of what is said after a message, and bears its number: behind all
+/// rows that the message itself may have brought.
+const BEHIND_MESSAGE: i32 = i32::MAX;
+
 pub(super) fn append_up(
     envelope: Envelope,
     peer: &Peer,
@@ -100,7 +104,10 @@ pub(super) fn append_down(
     rows: &mut Rows,
 ) -> Result<(), RowError> {
     rows.changes.push(change(envelope, peer, Some(down.reason)));
-    let row = begin(rows, Table::PeerEvents, PEER_EVENTS_COLUMNS, envelope, 0);
+    // The collector's own word bears the number of the last message received.
+    let ordinal =
+        if down.reason == PeerDownReason::SessionLost as i32 { BEHIND_MESSAGE } else { 0 };
+    let row = begin(rows, Table::PeerEvents, PEER_EVENTS_COLUMNS, envelope, ordinal);
     put_header(row, b"down", peer)?;
     row.put_i32(down.reason);
     match &down.notification {
