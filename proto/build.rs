@@ -3,12 +3,12 @@
 use std::{io, path::Path};
 
 use prost_types::{
-    FileDescriptorProto,
+    FieldDescriptorProto, FileDescriptorProto,
     field_descriptor_proto::{Label, Type},
 };
 
-/// Fields whose JSON is not what serde would make of the Rust type:
-/// message and field, then the function in `src/json.rs`.
+/// Fields whose JSON is neither what serde would make of the Rust type nor what
+/// [`usual_form`] says: message and field, then the function in `src/json.rs`.
 const JSON_FORMS: &[(&str, &str)] = &[
     ("Event.router_address", "address"),
     ("Peer.type", "peer_type"),
@@ -19,40 +19,49 @@ const JSON_FORMS: &[(&str, &str)] = &[
     ("RouteUpdate.overruled", "overruled"),
     ("Routes.next_hop", "address"),
     ("Routes.link_local_next_hop", "address"),
-    ("Routes.undecoded", "hex"),
     ("Prefix.address", "address"),
-    ("PrefixRoute.prefix", "prefix"),
     ("PrefixRoute.route_distinguisher", "distinguisher"),
+    ("EvpnRoute.route_distinguisher", "distinguisher"),
+    ("EvpnRoute.esi", "colons"),
+    ("EvpnRoute.mac", "colons"),
+    ("EvpnRoute.ip", "address"),
+    ("EvpnRoute.gateway", "address"),
+    ("EvpnRoute.originator", "address"),
+    ("EvpnRoute.source", "address"),
+    ("EvpnRoute.group", "address"),
+    ("OtherRoute.route_distinguisher", "distinguisher"),
+    ("RouteTargetMembership.route_target", "route_target"),
+    ("MvpnRoute.source", "address"),
+    ("MvpnRoute.group", "address"),
+    ("MvpnRoute.originator", "address"),
+    ("MdtRoute.source", "address"),
+    ("MdtRoute.group", "address"),
+    ("VplsRoute.pe_address", "address"),
+    ("MupRoute.address", "address"),
+    ("MupRoute.endpoint", "address"),
+    ("MupRoute.source", "address"),
+    ("SrPolicyRoute.endpoint", "address"),
     ("PathAttributes.origin", "origin"),
     ("PathAttributes.next_hop", "optional_address"),
     ("PathAttributes.communities", "communities"),
     ("PathAttributes.extended_communities", "extended_communities"),
     ("PathAttributes.originator_id", "optional_address"),
     ("PathAttributes.cluster_list", "addresses"),
+    ("PathAttributes.ipv6_extended_communities", "ipv6_extended_communities"),
     ("AsPathSegment.type", "as_path_segment_type"),
     ("Aggregator.address", "address"),
-    ("RawAttribute.value", "hex"),
     ("AttributeError.verdict", "attribute_verdict"),
-    ("AttributeError.value", "hex"),
     ("PeerUp.local_address", "address"),
     ("Open.bgp_id", "address"),
-    ("Open.raw", "hex"),
-    ("Capability.value", "hex"),
     ("InformationTlv.value", "text_or_hex"),
     ("PeerDown.reason", "peer_down_reason"),
-    ("PeerDown.data", "hex"),
-    ("Notification.data", "hex"),
-    ("Statistic.raw", "hex"),
-    ("MirroredTlv.value", "hex"),
     ("RouterDown.reason", "router_down_reason"),
     ("DeadLetter.router_address", "address"),
-    ("DeadLetter.message", "hex"),
-    ("DeadLetter.record", "hex"),
 ];
 
 fn main() -> io::Result<()> {
     let proto = Path::new("ribstream/v1/event.proto");
-    println!("cargo::rerun-if-changed={}", proto.display());
+    println!("cargo::rerun-if-changed=ribstream/v1");
     let descriptors = protox::compile([proto], ["."]).map_err(io::Error::other)?;
     let mut config = prost_build::Config::new();
     config
@@ -64,13 +73,48 @@ fn main() -> io::Result<()> {
     for (field, absent) in absent_forms(&descriptors.file) {
         config.field_attribute(field, format!("#[serde(skip_serializing_if = \"{absent}\")]"));
     }
-    for (field, form) in JSON_FORMS {
-        config.field_attribute(
-            format!("ribstream.v1.{field}"),
-            format!("#[serde(serialize_with = \"crate::json::{form}\")]"),
-        );
+    for (field, form) in json_forms(&descriptors.file) {
+        config
+            .field_attribute(field, format!("#[serde(serialize_with = \"crate::json::{form}\")]"));
+    }
+    for oneof in ["OtherRoute.nlri", "BgpMessage.body"] {
+        config
+            .enum_attribute(
+                format!("ribstream.v1.{oneof}"),
+                "#[serde(rename_all = \"snake_case\")]",
+            )
+            .field_attribute(format!("ribstream.v1.{oneof}"), "#[serde(flatten)]");
     }
     config.compile_fds(descriptors)
+}
+
+/// Every field with a JSON form of its own: as listed, else as usual for its type.
+fn json_forms(files: &[FileDescriptorProto]) -> Vec<(String, &'static str)> {
+    let mut forms = Vec::new();
+    for file in files {
+        for message in &file.message_type {
+            for field in &message.field {
+                let name = format!("{}.{}", message.name(), field.name());
+                let listed = JSON_FORMS.iter().find(|(listed, _)| *listed == name);
+                if let Some(form) = listed.map(|(_, form)| *form).or_else(|| usual_form(field)) {
+                    forms.push((format!("{}.{name}", file.package()), form));
+                }
+            }
+        }
+    }
+    forms
+}
+
+/// Bytes as hexadecimal digits, prefixes as text.
+fn usual_form(field: &FieldDescriptorProto) -> Option<&'static str> {
+    match (field.label(), field.r#type()) {
+        (Label::Repeated, Type::Bytes) => Some("hex_list"),
+        (_, Type::Bytes) => Some("hex"),
+        (Label::Optional, Type::Message) if field.type_name() == ".ribstream.v1.Prefix" => {
+            Some("prefix")
+        }
+        _ => None,
+    }
 }
 
 /// For each field that can be absent or empty, the test that leaves it out of the JSON.

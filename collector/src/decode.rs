@@ -134,10 +134,10 @@ impl Summary {
             count(families.entry(family.to_string()).or_default());
         };
         for routes in &update.announced {
-            counts(routes.afi, routes.safi, &|c| c.announced += routes.prefixes.len() as u64);
+            counts(routes.afi, routes.safi, &|c| c.announced += count(routes));
         }
         for routes in &update.withdrawn {
-            counts(routes.afi, routes.safi, &|c| c.withdrawn += routes.prefixes.len() as u64);
+            counts(routes.afi, routes.safi, &|c| c.withdrawn += count(routes));
         }
         for family in &update.end_of_rib {
             counts(family.afi, family.safi, &|c| c.end_of_rib += 1);
@@ -146,6 +146,10 @@ impl Summary {
             self.update(update);
         }
     }
+}
+
+fn count(routes: &v1::Routes) -> u64 {
+    (routes.prefixes.len() + routes.evpn.len() + routes.other.len()) as u64
 }
 
 /// Feeds every message of a stream to a session, and says what it has counted and

@@ -1,27 +1,13 @@
 //! The JSON forms of fields that are bytes or numbers in protobuf and text for
 //! people. `build.rs` says which field takes which.
 
-use std::fmt::Write;
-
 use bytes::Bytes;
 use serde::{Serializer, ser::SerializeSeq};
 
-use crate::{record, v1};
-
-/// An address of 4 or 16 octets as text; any other length in hexadecimal digits.
-fn address_text(bytes: &[u8]) -> String {
-    record::ip(bytes).map_or_else(|| hex_text(bytes), |ip| ip.to_string())
-}
-
-fn hex_text(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
+use crate::{record, text, v1};
 
 pub(crate) fn address<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(&address_text(bytes))
+    s.serialize_str(&text::address(bytes))
 }
 
 #[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
@@ -36,18 +22,41 @@ pub(crate) fn optional_address<S: Serializer>(
 }
 
 pub(crate) fn addresses<S: Serializer>(list: &[Bytes], s: S) -> Result<S::Ok, S::Error> {
-    s.collect_seq(list.iter().map(|bytes| address_text(bytes)))
+    s.collect_seq(list.iter().map(|bytes| text::address(bytes)))
 }
 
 pub(crate) fn hex<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(&hex_text(bytes))
+    s.serialize_str(&text::hex(bytes))
+}
+
+pub(crate) fn hex_list<S: Serializer>(list: &[Bytes], s: S) -> Result<S::Ok, S::Error> {
+    s.collect_seq(list.iter().map(|bytes| text::hex(bytes)))
+}
+
+/// A MAC address or an Ethernet segment: octets with colons between them.
+pub(crate) fn colons<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&text::colons(bytes))
+}
+
+pub(crate) fn route_target<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok, S::Error> {
+    match <[u8; 8]>::try_from(&**bytes) {
+        Ok(octets) => s.serialize_str(&text::extended_community(u64::from_be_bytes(octets))),
+        Err(_) => hex(bytes, s),
+    }
+}
+
+pub(crate) fn ipv6_extended_communities<S: Serializer>(
+    list: &[Bytes],
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    s.collect_seq(list.iter().map(|bytes| text::ipv6_extended_community(bytes)))
 }
 
 /// Text where it is UTF-8 without control characters, else hexadecimal digits after `0x`.
 pub(crate) fn text_or_hex<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok, S::Error> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) => s.serialize_str(text),
-        _ => s.serialize_str(&format!("0x{}", hex_text(bytes))),
+        _ => s.serialize_str(&format!("0x{}", text::hex(bytes))),
     }
 }
 
@@ -58,9 +67,7 @@ pub(crate) fn distinguisher<S: Serializer>(bytes: &Bytes, s: S) -> Result<S::Ok,
 #[allow(clippy::ref_option, reason = "serde passes a reference to the field")]
 pub(crate) fn prefix<S: Serializer>(prefix: &Option<v1::Prefix>, s: S) -> Result<S::Ok, S::Error> {
     match prefix {
-        Some(prefix) => {
-            s.serialize_str(&format!("{}/{}", address_text(&prefix.address), prefix.length))
-        }
+        Some(prefix) => s.serialize_str(&text::prefix(prefix)),
         None => s.serialize_none(),
     }
 }
@@ -70,7 +77,7 @@ pub(crate) fn communities<S: Serializer>(list: &[u32], s: S) -> Result<S::Ok, S:
 }
 
 pub(crate) fn extended_communities<S: Serializer>(list: &[u64], s: S) -> Result<S::Ok, S::Error> {
-    s.collect_seq(list.iter().map(|c| format!("{c:016x}")))
+    s.collect_seq(list.iter().map(|c| text::extended_community(*c)))
 }
 
 /// `RIB_VIEW_ADJ_RIB_IN_PRE` becomes `adj-rib-in-pre`; an unknown value stays a number.

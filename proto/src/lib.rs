@@ -14,7 +14,10 @@
 
 pub mod family;
 mod json;
+pub mod key;
+pub mod names;
 pub mod record;
+pub mod text;
 
 /// The messages of `ribstream/v1/event.proto`.
 #[allow(clippy::all, clippy::pedantic, reason = "generated code")]

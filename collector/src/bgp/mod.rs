@@ -10,7 +10,7 @@ pub use as_path::{AsPath, AsWidth, Segment, SegmentType};
 pub use attributes::{
     Aggregator, AttributeError, Attributes, RawAttribute, Verdict, attribute_type,
 };
-pub use nlri::{NlriField, PathIds, Prefix, Prefixes};
+pub use nlri::{NlriField, Nlris, PathIds, Prefix, Prefixes, TypedNlri, TypedNlris};
 pub use open::{AddPathMode, Capability, Notification, Open};
 pub use update::{ReadAs, Update};
 

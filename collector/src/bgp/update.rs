@@ -13,7 +13,7 @@ use super::{
     as_path::AsWidth,
     attributes::{Attributes, RawAttribute, attribute_type as ty},
     message_type,
-    nlri::{self, NlriField, PathIds, Shape},
+    nlri::{self, Layout, NlriField, PathIds},
 };
 use crate::wire::{Malformed, Reader};
 
@@ -154,10 +154,10 @@ fn field<'a>(
     bytes: &'a [u8],
     read_as: &mut impl ReadAs,
 ) -> Result<NlriField<'a>, Malformed> {
-    let path_ids = match Shape::of(family) {
+    let path_ids = match Layout::of(family) {
         None => None,
-        Some(shape) => {
-            let decision = nlri::decide(bytes, shape, read_as.path_ids(family))?;
+        Some(layout) => {
+            let decision = nlri::decide(bytes, family, layout, read_as.path_ids(family))?;
             if decision.certain {
                 read_as.learn_path_ids(family, decision.path_ids);
             }

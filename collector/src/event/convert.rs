@@ -29,7 +29,7 @@ fn family(family: AfiSafi) -> v1::Family {
 }
 
 fn information(tlv: Tlv<'_>) -> v1::InformationTlv {
-    v1::InformationTlv { r#type: tlv.kind.into(), value: bytes(tlv.value) }
+    v1::InformationTlv { r#type: tlv.kind.into(), value: bytes(tlv.value), name: String::new() }
 }
 
 /// The text of a TLV, with U+FFFD for what is not UTF-8.
@@ -88,6 +88,7 @@ pub fn peer_down(down: &PeerDown<'_>) -> v1::PeerDown {
         fsm_event: down.fsm_event.map(u32::from),
         information: down.information.iter().flat_map(Tlvs::iter).map(information).collect(),
         data: bytes(down.data),
+        ..v1::PeerDown::default()
     }
 }
 
@@ -96,6 +97,7 @@ fn notification(notification: &Notification<'_>) -> v1::Notification {
         code: notification.code.into(),
         subcode: notification.subcode.into(),
         data: bytes(notification.data),
+        ..v1::Notification::default()
     }
 }
 
@@ -107,6 +109,7 @@ pub fn stats_report(report: &StatsReport<'_>) -> v1::StatsReport {
         value: statistic.value,
         family: statistic.family.map(family),
         raw: if statistic.value.is_some() { Bytes::new() } else { bytes(statistic.raw) },
+        ..v1::Statistic::default()
     });
     v1::StatsReport { statistics: statistics.collect() }
 }
@@ -114,8 +117,11 @@ pub fn stats_report(report: &StatsReport<'_>) -> v1::StatsReport {
 /// A Route Mirroring message.
 #[must_use]
 pub fn route_mirror(tlvs: &Tlvs<'_>) -> v1::RouteMirror {
-    let tlvs =
-        tlvs.iter().map(|tlv| v1::MirroredTlv { r#type: tlv.kind.into(), value: bytes(tlv.value) });
+    let tlvs = tlvs.iter().map(|tlv| v1::MirroredTlv {
+        r#type: tlv.kind.into(),
+        value: bytes(tlv.value),
+        ..v1::MirroredTlv::default()
+    });
     v1::RouteMirror { tlvs: tlvs.collect() }
 }
 

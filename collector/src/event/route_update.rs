@@ -5,7 +5,7 @@ use ribstream_proto::{family::AfiSafi, v1};
 use super::Writer;
 use crate::{
     bgp::{
-        Aggregator, AsPath, AsWidth, AttributeError, Attributes, NlriField, PathIds, Prefix,
+        Aggregator, AsPath, AsWidth, AttributeError, Attributes, NlriField, Nlris, PathIds, Prefix,
         Update, Verdict,
     },
     bmp::View,
@@ -57,6 +57,8 @@ mod routes_field {
     pub(super) const LINK_LOCAL_NEXT_HOP: u32 = 4;
     pub(super) const PREFIXES: u32 = 5;
     pub(super) const UNDECODED: u32 = 6;
+    pub(super) const EVPN: u32 = 7;
+    pub(super) const OTHER: u32 = 8;
 }
 
 /// The AS number that stands for one that 2 octets cannot hold (RFC 6793, 9).
@@ -95,11 +97,12 @@ fn write_update(w: &mut Writer, (context, update): &(Context, Update<'_>)) {
     if !update.announced.is_empty() || update.attributes.treat_as_withdraw() {
         w.message(field::ATTRIBUTES, |w| write_attributes(w, &update.attributes));
     }
+    let virtual_networks = update.attributes.has_virtual_networks();
     for routes in &update.announced {
-        w.message(field::ANNOUNCED, |w| write_routes(w, routes));
+        w.message(field::ANNOUNCED, |w| write_routes(w, routes, virtual_networks));
     }
     for routes in &update.withdrawn {
-        w.message(field::WITHDRAWN, |w| write_routes(w, routes));
+        w.message(field::WITHDRAWN, |w| write_routes(w, routes, virtual_networks));
     }
     if let Some(AfiSafi { afi, safi }) = update.end_of_rib {
         w.message(field::END_OF_RIB, |w| {
@@ -174,6 +177,9 @@ fn write_attributes(w: &mut Writer, attributes: &Attributes<'_>) {
     if let Some(asn) = attributes.only_to_customer {
         w.optional_uint(attribute_field::ONLY_TO_CUSTOMER, asn.into());
     }
+    if let Some(further) = &attributes.further {
+        w.fields(&**further);
+    }
     for raw in &attributes.other {
         w.message(attribute_field::OTHER, |w| {
             w.uint(1, raw.kind.into());
@@ -235,20 +241,25 @@ fn write_aggregator(w: &mut Writer, field: u32, aggregator: Aggregator) {
 }
 
 #[inline]
-fn write_routes(w: &mut Writer, routes: &NlriField<'_>) {
+fn write_routes(w: &mut Writer, routes: &NlriField<'_>, virtual_networks: bool) {
     w.uint(routes_field::AFI, routes.family.afi.into());
     w.uint(routes_field::SAFI, routes.family.safi.into());
     let (next_hop, link_local) = next_hops(routes.next_hop);
     w.bytes(routes_field::NEXT_HOP, next_hop);
     w.bytes(routes_field::LINK_LOCAL_NEXT_HOP, link_local);
-    if routes.path_ids.is_none() {
-        w.bytes(routes_field::UNDECODED, routes.bytes);
-        return;
-    }
-    if routes.family.afi == 1 {
-        routes.prefixes().for_each(|prefix| write_prefix::<4>(w, &prefix));
-    } else {
-        routes.prefixes().for_each(|prefix| write_prefix::<16>(w, &prefix));
+    match routes.nlris() {
+        Nlris::Prefixes(prefixes) if routes.family.afi == 1 => {
+            prefixes.for_each(|prefix| write_prefix::<4>(w, &prefix));
+        }
+        Nlris::Prefixes(prefixes) => prefixes.for_each(|prefix| write_prefix::<16>(w, &prefix)),
+        Nlris::Typed(nlris) => nlris.for_each(|nlri| {
+            if nlri.is_evpn() {
+                w.prost(routes_field::EVPN, &nlri.evpn(virtual_networks));
+            } else {
+                w.prost(routes_field::OTHER, &nlri.other());
+            }
+        }),
+        Nlris::Unknown(bytes) => w.bytes(routes_field::UNDECODED, bytes),
     }
 }
 

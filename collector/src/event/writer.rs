@@ -179,6 +179,11 @@ impl Writer {
         self.varint(message.encoded_len() as u64);
         message.encode_raw(&mut self.buffer);
     }
+
+    /// The fields of a generated message, into the one that is being written.
+    pub fn fields(&mut self, message: &impl Message) {
+        message.encode_raw(&mut self.buffer);
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@
 //! | Flags (1) | Type (1) | Length (1, or 2 with flag 0x10) | Value |
 //! ```
 
+mod further;
+
+use ribstream_proto::v1;
 use smallvec::SmallVec;
 
 use super::as_path::{AsPath, AsWidth};
@@ -111,6 +114,8 @@ pub struct Attributes<'a> {
     pub cluster_list: &'a [u8],
     /// ONLY_TO_CUSTOMER.
     pub only_to_customer: Option<u32>,
+    /// Attributes that few UPDATEs have, as they are in the event.
+    pub further: Option<Box<v1::PathAttributes>>,
     /// Every other attribute.
     pub other: SmallVec<[RawAttribute<'a>; 2]>,
     /// What was malformed.
@@ -269,7 +274,7 @@ impl<'a> Attributes<'a> {
                 number(value, "ONLY_TO_CUSTOMER").map(|v| self.only_to_customer = Some(v))
             }
             _ => {
-                self.other.push(attribute);
+                self.take_further(attribute);
                 Ok(())
             }
         };
@@ -283,6 +288,30 @@ impl<'a> Attributes<'a> {
             };
             self.fail(kind, verdict, reason, value);
         }
+    }
+}
+
+impl<'a> Attributes<'a> {
+    /// Takes an attribute that few UPDATEs have, or that is not known.
+    fn take_further(&mut self, attribute: RawAttribute<'a>) {
+        match further::take(attribute, self.further.get_or_insert_default()) {
+            None => self.other.push(attribute),
+            Some(Ok(())) => {}
+            Some(Err((verdict, reason))) => {
+                self.fail(attribute.kind, verdict, reason, attribute.value);
+            }
+        }
+    }
+
+    /// Whether the encapsulation of the routes is one with virtual networks, so
+    /// that what stands in the place of a label is a VNI (RFC 8365, 5.1.3).
+    #[must_use]
+    pub fn has_virtual_networks(&self) -> bool {
+        // The encapsulation extended community (RFC 9012, 4.1) with the tunnel types
+        // VXLAN, NVGRE, VXLAN GPE and GENEVE.
+        self.extended_communities
+            .chunks_exact(8)
+            .any(|community| matches!(community, [0x03, 0x0c, .., 8 | 9 | 12 | 19]))
     }
 }
 

@@ -1,0 +1,14 @@
+//! BGP-LS (RFC 9552, 5.2; RFC 9514, 6).
+
+use ribstream_proto::{family::AfiSafi, v1};
+
+use crate::wire::Malformed;
+
+/// Decodes one NLRI.
+pub(super) fn decode(
+    _nlri: &[u8],
+    _family: AfiSafi,
+    _route: &mut v1::OtherRoute,
+) -> Result<(), Malformed> {
+    Err(Malformed::Short("not decoded yet"))
+}
