@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench down fmt lint stack
+.PHONY: help demo test bench fuzz down fmt lint stack
 
 help: ## what can be made here
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ test: ## formatting, lints, and all tests against a real Kafka and a real Timesc
 
 bench: ## a full table from TCP to committed rows: rates, CPU, memory and sizes of each stage
 	@compose/bench
+
+fuzz: ## every fuzz target of the decoders; SECONDS=600 make fuzz gives each ten minutes
+	@compose/fuzz --seconds $${SECONDS:-60}
 
 stack: ## only Kafka and TimescaleDB, for development
 	@compose/stack up

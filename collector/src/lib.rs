@@ -9,22 +9,32 @@
 //!
 //! Everything between `connection` and `publish` is pure: [`session::Session`]
 //! takes whole messages and hands out records, without clock or network. The
-//! subcommand `decode` runs the same code on a file.
+//! subcommand `decode` runs the same code on a file, and the fuzz targets run it
+//! without the rest, which the feature `daemon` brings.
 
 pub mod bgp;
 pub mod bmp;
+#[cfg(feature = "daemon")]
 pub mod config;
+#[cfg(feature = "daemon")]
 pub mod connection;
 pub mod decode;
 pub mod event;
 pub mod frame;
+#[cfg(feature = "daemon")]
 pub mod listener;
+#[cfg(feature = "daemon")]
 pub mod metrics;
+#[cfg(feature = "daemon")]
 pub mod output;
+#[cfg(feature = "daemon")]
 pub mod publish;
+#[cfg(feature = "daemon")]
 pub mod replay;
+#[cfg(feature = "daemon")]
 pub mod run;
 pub mod session;
 pub mod source;
+#[cfg(feature = "daemon")]
 pub mod topics;
 pub mod wire;

@@ -1,0 +1,136 @@
+//! Writes the seed corpus: what real routers have sent, taken apart for each
+//! target. `seeds CORPUS CAPTURE...`, where a capture is a BMP stream, plain or
+//! compressed.
+
+use std::{
+    collections::HashSet,
+    env,
+    error::Error,
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use ribstream_collector::{
+    bgp::message_type,
+    frame::{HEADER_LENGTH, next_frame},
+    source,
+    wire::Reader,
+};
+
+/// As the collector's default.
+const MAX_MESSAGE: usize = 1_000_000;
+/// Octets of the Per-Peer Header.
+const PEER_HEADER: usize = 42;
+/// Seeds longer than this teach the fuzzer little and cost it much.
+const LONGEST: usize = 4096;
+/// Of seeds of one shape, this many are enough.
+const ALIKE: usize = 40;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args_os().skip(1).map(PathBuf::from);
+    let corpus = arguments.next().ok_or("usage: seeds CORPUS CAPTURE...")?;
+    let mut seeds = Seeds { corpus, shapes: HashSet::new() };
+    for capture in arguments {
+        let mut bytes = Vec::new();
+        source::open(&capture)?.read_to_end(&mut bytes)?;
+        seeds.stream(&bytes)?;
+    }
+    Ok(())
+}
+
+struct Seeds {
+    corpus: PathBuf,
+    /// Hashes of shapes, numbered.
+    shapes: HashSet<(u64, usize)>,
+}
+
+impl Seeds {
+    fn stream(&mut self, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+        self.write("stream", &bytes[..bytes.len().min(LONGEST)], &[])?;
+        let mut rest = bytes;
+        while let Ok(Some(length)) = next_frame(rest, MAX_MESSAGE) {
+            let (frame, after) = rest.split_at(length);
+            self.frame(frame)?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, frame: &[u8]) -> Result<(), Box<dyn Error>> {
+        let (header, body) = frame.split_at(HEADER_LENGTH);
+        let kind = header[HEADER_LENGTH - 1];
+        let shape = [kind, header[0], u8::try_from(body.len() % 64)?];
+        self.write("message", &[&[(header[0] + 1) % 2, kind], body].concat(), &shape)?;
+        if kind == 0 && body.len() > PEER_HEADER {
+            let mut reader = Reader::new(&body[PEER_HEADER..]);
+            while let Ok(message) = ribstream_collector::bgp::Message::read(&mut reader) {
+                if message.kind == message_type::UPDATE {
+                    self.update(message.body)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn update(&mut self, body: &[u8]) -> Result<(), Box<dyn Error>> {
+        let mut reader = Reader::new(body);
+        let length = reader.u16("")?;
+        reader.take(length.into(), "")?;
+        let length = reader.u16("")?;
+        let mut attributes = reader.sub(length.into(), "")?;
+        let mut kinds = Vec::new();
+        while attributes.any_left() {
+            let (flags, kind) = (attributes.u8("")?, attributes.u8("")?);
+            let long = flags & 0x10 != 0;
+            let length = if long { attributes.u16("")? } else { attributes.u8("")?.into() };
+            let value = attributes.take(length.into(), "")?;
+            kinds.push(kind);
+            match kind {
+                14 | 15 => self.nlri(kind, value)?,
+                _ => self.write("attribute", &[&[flags & 0xc0, kind], value].concat(), &[kind])?,
+            }
+        }
+        kinds.push(u8::try_from(body.len() % 16)?);
+        self.write("update", body, &kinds)?;
+        let record = [&[0, u8::try_from(body.len().min(255))?], &body[..body.len().min(255)]];
+        self.write("session", &[&[0, 0][..], &record.concat()].concat(), &kinds)
+    }
+
+    fn nlri(&mut self, kind: u8, value: &[u8]) -> Result<(), Box<dyn Error>> {
+        let mut reader = Reader::new(value);
+        let (afi, safi) = (reader.u16("")?, reader.u8("")?);
+        if kind == 14 {
+            let next_hop = reader.u8("")?;
+            reader.take(usize::from(next_hop) + 1, "")?;
+        }
+        let Some(family) = ribstream_collector_fuzz::family_number(afi, safi) else {
+            return Ok(());
+        };
+        let nlri = reader.rest();
+        let shape = [family, nlri.first().copied().unwrap_or_default()];
+        self.write("nlri", &[&[family], nlri].concat(), &shape)
+    }
+
+    /// Writes a seed unless there are enough of its shape.
+    fn write(&mut self, target: &str, seed: &[u8], shape: &[u8]) -> Result<(), Box<dyn Error>> {
+        let hash = hash(&(target, shape));
+        let Some(number) = (0..ALIKE).find(|n| self.shapes.insert((hash, *n))) else {
+            return Ok(());
+        };
+        if seed.len() > LONGEST {
+            return Ok(());
+        }
+        let folder: &Path = &self.corpus.join(target);
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join(format!("seed-{hash:016x}-{number}")), seed)?;
+        Ok(())
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
