@@ -16,8 +16,8 @@ test: ## formatting, lints, and all tests against a real Kafka and a real Timesc
 bench: ## a full table from TCP to committed rows: rates, CPU, memory and sizes of each stage
 	@compose/bench
 
-fuzz: ## every fuzz target of the decoders; SECONDS=600 make fuzz gives each ten minutes
-	@compose/fuzz --seconds $${SECONDS:-60}
+fuzz: ## every fuzz target of the decoders; FUZZ_SECONDS=600 make fuzz gives each ten minutes
+	@compose/fuzz --seconds $${FUZZ_SECONDS:-60}
 
 stack: ## only Kafka and TimescaleDB, for development
 	@compose/stack up
