@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{address, colons, hex};
+use super::{address, colons, hex, other::sized_address};
 use crate::{record, v1::EvpnRoute};
 
 /// An EVPN route as routers print it: the route distinguisher, then `[type]` and
@@ -53,9 +53,4 @@ pub fn evpn_route(route: &EvpnRoute) -> String {
 
 fn field(text: &mut String, value: &str) {
     let _ = write!(text, ":[{value}]");
-}
-
-fn sized_address(text: &mut String, bytes: &[u8]) {
-    field(text, &(bytes.len() * 8).to_string());
-    field(text, &if bytes.is_empty() { "*".to_owned() } else { address(bytes) });
 }
