@@ -68,6 +68,8 @@ pub struct Summary {
     pub messages: BTreeMap<&'static str, u64>,
     /// Routes by view and family.
     pub routes: BTreeMap<&'static str, BTreeMap<String, RouteCounts>>,
+    /// EVPN routes by view and route type.
+    pub evpn_route_types: BTreeMap<&'static str, BTreeMap<u32, RouteTypeCounts>>,
     /// Messages that could not be decoded, by reason.
     pub errors: BTreeMap<String, u64>,
     /// Bytes of the stream.
@@ -83,6 +85,15 @@ pub struct RouteCounts {
     pub withdrawn: u64,
     /// End-of-RIB markers.
     pub end_of_rib: u64,
+}
+
+/// Routes of one view and EVPN route type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RouteTypeCounts {
+    /// Routes announced.
+    pub announced: u64,
+    /// Routes withdrawn.
+    pub withdrawn: u64,
 }
 
 /// Decodes a raw BMP stream and counts what it holds. The error, if any, says
@@ -142,9 +153,19 @@ impl Summary {
         for family in &update.end_of_rib {
             counts(family.afi, family.safi, &|c| c.end_of_rib += 1);
         }
+        for route in update.announced.iter().flat_map(|routes| &routes.evpn) {
+            self.evpn_route_type(view, route.route_type).announced += 1;
+        }
+        for route in update.withdrawn.iter().flat_map(|routes| &routes.evpn) {
+            self.evpn_route_type(view, route.route_type).withdrawn += 1;
+        }
         for update in &update.more {
             self.update(update);
         }
+    }
+
+    fn evpn_route_type(&mut self, view: &'static str, route_type: u32) -> &mut RouteTypeCounts {
+        self.evpn_route_types.entry(view).or_default().entry(route_type).or_default()
     }
 }
 

@@ -2,13 +2,13 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ribstream_collector::decode;
 use ribstream_proto::v1::event::Body;
 use ribstream_testkit::captures::{capture, stats};
 use serde_json::Value;
-use support::{Heard, MAX_MESSAGE};
+use support::{Heard, MAX_MESSAGE, attribute, base_attributes, route_monitoring, update};
 
 /// Views as the captures' counts name them, and as ours do.
 const VIEWS: [(&str, &str); 5] = [
@@ -17,20 +17,6 @@ const VIEWS: [(&str, &str); 5] = [
     ("adjout-pre", "adj-out-pre"),
     ("adjout-post", "adj-out-post"),
     ("locrib", "loc-rib"),
-];
-
-/// The families whose NLRI are prefixes; others are published as bytes.
-const PREFIX_FAMILIES: [&str; 10] = [
-    "ipv4-unicast",
-    "ipv6-unicast",
-    "ipv4-multicast",
-    "ipv6-multicast",
-    "ipv4-labeled",
-    "ipv6-labeled",
-    "vpnv4",
-    "vpnv6",
-    "vpnv4-mcast",
-    "vpnv6-mcast",
 ];
 
 fn number(value: &Value) -> u64 {
@@ -48,20 +34,34 @@ fn check(name: &str) {
     }
     let summary = serde_json::to_value(&summary).unwrap();
     for (theirs, ours) in VIEWS {
-        for family in PREFIX_FAMILIES {
-            let (theirs, ours) =
-                (&stats["totals"][theirs][family], &summary["routes"][ours][family]);
+        let (theirs, routes) = (&stats["totals"][theirs], &summary["routes"][ours]);
+        for family in families(theirs).union(&families(routes)) {
             for (their_count, our_count) in
                 [("announced", "announced"), ("withdrawn", "withdrawn"), ("eor", "end_of_rib")]
             {
                 assert_eq!(
-                    number(&theirs[their_count]),
-                    number(&ours[our_count]),
+                    number(&theirs[family][their_count]),
+                    number(&routes[family][our_count]),
                     "{ours} {family} {our_count}"
                 );
             }
         }
+        for route_type in 1..=11 {
+            let counts = &summary["evpn_route_types"][ours][route_type.to_string()];
+            for count in ["announced", "withdrawn"] {
+                assert_eq!(
+                    number(&theirs["evpn"][format!("{count}_rt{route_type}")]),
+                    number(&counts[count]),
+                    "{ours} EVPN type {route_type} {count}"
+                );
+            }
+        }
     }
+}
+
+/// The families that there are counts for.
+fn families(view: &Value) -> BTreeSet<&String> {
+    view.as_object().into_iter().flat_map(|view| view.keys()).collect()
 }
 
 #[test]
@@ -101,18 +101,35 @@ fn every_message_of_a_capture_becomes_one_event_in_order() {
 }
 
 #[test]
-fn the_nlri_of_a_family_that_is_not_decoded_are_kept_whole() {
+fn the_nlri_of_a_family_that_nobody_knows_are_kept_whole() {
+    let reach = [0x3f, 0xff, 250, 4, 192, 0, 2, 1, 0, 1, 2, 3, 4, 5];
+    let mut attributes = base_attributes();
+    attributes.extend(attribute(0x80, 14, &reach));
+    let unreach = attribute(0x80, 15, &[0x3f, 0xff, 250, 9, 8, 7]);
+    let messages = [
+        route_monitoring(0, 0, &[update(&[], &attributes, &[])]),
+        route_monitoring(0, 0, &[update(&[], &unreach, &[])]),
+    ];
+    let heard = Heard::of(&messages);
+    let updates = heard.updates();
+    let (announced, withdrawn) = (&updates[0].announced[0], &updates[1].withdrawn[0]);
+    assert_eq!((announced.afi, announced.safi), (0x3fff, 250));
+    assert_eq!(&announced.undecoded[..], [1, 2, 3, 4, 5]);
+    assert_eq!(&withdrawn.undecoded[..], [9, 8, 7]);
+}
+
+#[test]
+fn every_route_of_a_capture_is_decoded() {
     let Some(bytes) = capture("gobgp336-multi") else { return };
     let heard = Heard::stream(&bytes);
-    let mut octets: BTreeMap<(u32, u32), usize> = BTreeMap::new();
-    for update in heard.updates() {
-        for routes in update.announced.iter().chain(&update.withdrawn) {
-            assert_eq!(routes.undecoded.is_empty(), !routes.prefixes.is_empty());
-            *octets.entry((routes.afi, routes.safi)).or_default() += routes.undecoded.len();
-        }
+    for routes in heard.updates().iter().flat_map(|u| u.announced.iter().chain(&u.withdrawn)) {
+        assert!(routes.undecoded.is_empty(), "{routes:?}");
+        assert!(routes.other.iter().all(|route| route.nlri.is_some()), "{routes:?}");
+        assert!(
+            routes.evpn.iter().all(|route| !route.route_distinguisher.is_empty()),
+            "{routes:?}"
+        );
     }
-    assert_eq!(octets[&(1, 1)], 0);
-    assert!(octets[&(25, 70)] > 0 && octets[&(1, 128)] == 0);
 }
 
 #[test]
@@ -124,8 +141,7 @@ fn a_capture_of_frr_names_its_router_and_its_peers() {
     };
     assert_eq!(up.sys_name.as_deref(), Some("r-frr10"));
     assert_eq!(up.sys_descr.as_deref(), Some("FRRouting 10.3"));
-    let keys: std::collections::BTreeSet<&str> =
-        heard.events.iter().map(|(key, _)| key.as_str()).collect();
+    let keys: BTreeSet<&str> = heard.events.iter().map(|(key, _)| key.as_str()).collect();
     assert!(keys.contains("192.0.2.1|0|loc-rib"), "{keys:?}");
     assert!(keys.contains("192.0.2.1|0|2001:db8:0:1::d"), "{keys:?}");
 }

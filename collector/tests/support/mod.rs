@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod exabgp;
+
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,

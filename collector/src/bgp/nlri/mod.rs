@@ -6,6 +6,7 @@
 //! decoded, each in a file of its own, straight into the event's types.
 
 mod evpn;
+mod field;
 mod flow_specification;
 mod link_state;
 mod mdt;

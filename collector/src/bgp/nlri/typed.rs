@@ -61,7 +61,7 @@ impl Typed {
             Self::RouteTargetMembership | Self::Mdt | Self::SrPolicy => {
                 usize::from(reader.u8(WHAT)?).div_ceil(8)
             }
-            Self::Vpls => reader.u16(WHAT)?.into(),
+            Self::Vpls => vpls::length(reader)?.into(),
             Self::LinkState => {
                 reader.u16(WHAT)?;
                 reader.u16(WHAT)?.into()
@@ -141,7 +141,7 @@ impl<'a> TypedNlri<'a> {
             Typed::Evpn => Ok(()),
             Typed::FlowSpecification => flow_specification::decode(bytes, family, route),
             Typed::RouteTargetMembership => route_target_membership::decode(bytes, route),
-            Typed::Mvpn => mvpn::decode(bytes, family, route),
+            Typed::Mvpn => mvpn::decode(bytes, route),
             Typed::Mdt => mdt::decode(bytes, route),
             Typed::Vpls => vpls::decode(bytes, route),
             Typed::Mup => mup::decode(bytes, family, route),
