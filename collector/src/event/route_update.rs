@@ -99,10 +99,10 @@ fn write_update(w: &mut Writer, (context, update): &(Context, Update<'_>)) {
     }
     let virtual_networks = update.attributes.has_virtual_networks();
     for routes in &update.announced {
-        w.message(field::ANNOUNCED, |w| write_routes(w, routes, virtual_networks));
+        w.message(field::ANNOUNCED, |w| write_routes(w, routes, Some(virtual_networks)));
     }
     for routes in &update.withdrawn {
-        w.message(field::WITHDRAWN, |w| write_routes(w, routes, virtual_networks));
+        w.message(field::WITHDRAWN, |w| write_routes(w, routes, None));
     }
     if let Some(AfiSafi { afi, safi }) = update.end_of_rib {
         w.message(field::END_OF_RIB, |w| {
@@ -240,8 +240,10 @@ fn write_aggregator(w: &mut Writer, field: u32, aggregator: Aggregator) {
     });
 }
 
+/// `virtual_networks`: what the labels of announced EVPN routes are; `None` for
+/// withdrawn ones.
 #[inline]
-fn write_routes(w: &mut Writer, routes: &NlriField<'_>, virtual_networks: bool) {
+fn write_routes(w: &mut Writer, routes: &NlriField<'_>, virtual_networks: Option<bool>) {
     w.uint(routes_field::AFI, routes.family.afi.into());
     w.uint(routes_field::SAFI, routes.family.safi.into());
     let (next_hop, link_local) = next_hops(routes.next_hop);

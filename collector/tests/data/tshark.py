@@ -108,7 +108,9 @@ def columns(bgp):
     evpn = []
     for route in dicts(bgp, ['bgp.evpn.nlri.rt']):
         parts = [f"{name}={route['bgp.evpn.nlri.' + name]}" for name in EVPN if 'bgp.evpn.nlri.' + name in route]
-        labels = [*leaves(route, at + 'mpls_label_value_20bits'), *leaves(route, 'bgp.evpn.nlri.vni')]
+        labels = [label for name in ('bgp.evpn.nlri.mpls_ls1', 'bgp.evpn.nlri.mpls_ls2', 'bgp.evpn.nlri.vni',
+                                     at + 'mpls_label_value', at + 'mpls_label_value_20bits')
+                  for label in leaves(route, name)]
         evpn.append(';'.join(parts + ([f"label={','.join(labels)}"] if labels else [])))
     yield 'evpn', evpn
     yield 'flowspec', list(leaves(bgp, 'bgp.flowspec_nlri'))

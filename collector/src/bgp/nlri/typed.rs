@@ -112,14 +112,19 @@ impl<'a> TypedNlri<'a> {
         self.typed == Typed::Evpn
     }
 
-    /// As an EVPN route; its labels are VNIs where `virtual_networks`. Where the
-    /// content cannot be decoded, nothing but its type and bytes.
+    /// As an EVPN route; its labels are VNIs where `virtual_networks`, and say
+    /// nothing where that is not known, in a withdrawal. Where the content cannot
+    /// be decoded, nothing but its type and bytes.
     #[must_use]
-    pub fn evpn(&self, virtual_networks: bool) -> v1::EvpnRoute {
-        let route = evpn::decode(self.bytes, virtual_networks).unwrap_or_else(|_| v1::EvpnRoute {
+    pub fn evpn(&self, virtual_networks: Option<bool>) -> v1::EvpnRoute {
+        let decoded = evpn::decode(self.bytes, virtual_networks.unwrap_or_default());
+        let mut route = decoded.unwrap_or_else(|_| v1::EvpnRoute {
             route_type: self.bytes.first().copied().unwrap_or_default().into(),
             ..v1::EvpnRoute::default()
         });
+        if virtual_networks.is_none() {
+            route.labels.clear();
+        }
         v1::EvpnRoute { path_id: self.path_id, raw: Bytes::copy_from_slice(self.bytes), ..route }
     }
 
