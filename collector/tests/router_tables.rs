@@ -6,8 +6,8 @@ mod support;
 use std::collections::BTreeSet;
 
 use ribstream_proto::{
-    text,
-    v1::{EvpnRoute, OtherRoute, Routes, other_route::Nlri},
+    record, text,
+    v1::{EvpnRoute, FlowComponent, FlowOperation, OtherRoute, Routes, other_route::Nlri},
 };
 use ribstream_testkit::captures::{capture, read};
 use serde_json::Value;
@@ -172,12 +172,12 @@ fn flow(path: &Value) -> String {
 
 fn our_flow(route: &OtherRoute) -> Option<String> {
     let Some(Nlri::FlowSpecification(flow)) = &route.nlri else { return None };
-    let component = |component: &ribstream_proto::v1::FlowComponent| {
+    let component = |component: &FlowComponent| {
         if let Some(prefix) = &component.prefix {
             return format!("{} {}", component.r#type, text::prefix(prefix));
         }
         let count = component.operations.len();
-        let operation = |(index, o): (usize, &ribstream_proto::v1::FlowOperation)| {
+        let operation = |(index, o): (usize, &FlowOperation)| {
             let length = match o.value {
                 0..=0xff => 0,
                 0x100..=0xffff => 0x10,
@@ -198,9 +198,10 @@ fn our_flow(route: &OtherRoute) -> Option<String> {
         format!("{} {}", component.r#type, Value::from(operations))
     };
     let components: Vec<String> = flow.components.iter().map(component).collect();
-    let distinguisher = match route.route_distinguisher.is_empty() {
-        true => String::new(),
-        false => ribstream_proto::record::distinguisher_text(&route.route_distinguisher),
+    let distinguisher = if route.route_distinguisher.is_empty() {
+        String::new()
+    } else {
+        record::distinguisher_text(&route.route_distinguisher)
     };
     Some(format!("{distinguisher} {components:?}"))
 }
@@ -227,15 +228,12 @@ fn membership(prefix: &str) -> (Option<u32>, Vec<u8>) {
     let Some((asn, target)) = prefix.split_once(':') else { return (None, Vec::new()) };
     let (administrator, number) = target.split_once(':').unwrap();
     let number: u32 = number.parse().unwrap();
-    let octets = match administrator.split_once('.') {
-        Some((high, low)) => {
-            let asn = high.parse::<u32>().unwrap() << 16 | low.parse::<u32>().unwrap();
-            [&[2, 2], &asn.to_be_bytes()[..], &number.to_be_bytes()[2..]].concat()
-        }
-        None => {
-            let asn: u16 = administrator.parse().unwrap();
-            [&[0, 2], &asn.to_be_bytes()[..], &number.to_be_bytes()].concat()
-        }
+    let octets = if let Some((high, low)) = administrator.split_once('.') {
+        let asn = high.parse::<u32>().unwrap() << 16 | low.parse::<u32>().unwrap();
+        [&[2, 2], &asn.to_be_bytes()[..], &number.to_be_bytes()[2..]].concat()
+    } else {
+        let asn: u16 = administrator.parse().unwrap();
+        [&[0, 2], &asn.to_be_bytes()[..], &number.to_be_bytes()].concat()
     };
     (asn.parse().ok(), octets)
 }
