@@ -6,6 +6,7 @@ use std::io::{self, Read};
 
 use proptest::{prelude::*, sample::Index};
 use ribstream_collector::decode;
+use ribstream_proto::{key, text, v1::RouteUpdate};
 use ribstream_testkit::captures::capture;
 use support::{Heard, MAX_MESSAGE};
 
@@ -87,7 +88,133 @@ fn a_damaged_message_neither_panics_nor_grows_out_of_proportion() {
     });
 }
 
+/// The families whose NLRI are not prefixes, and one of those that are.
+const FAMILIES: [(u16, u8); 19] = [
+    (25, 70),
+    (1, 133),
+    (2, 133),
+    (1, 134),
+    (2, 134),
+    (1, 132),
+    (1, 5),
+    (2, 5),
+    (1, 66),
+    (25, 65),
+    (1, 85),
+    (2, 85),
+    (1, 73),
+    (2, 73),
+    (16388, 71),
+    (16388, 72),
+    (1, 128),
+    (2, 128),
+    (1, 4),
+];
+
+/// What a session makes of an UPDATE that announces these NLRI, and of one that
+/// withdraws those.
+fn announced_and_withdrawn(
+    (afi, safi): (u16, u8),
+    announced: &[u8],
+    withdrawn: &[u8],
+) -> Vec<RouteUpdate> {
+    let [high, low] = afi.to_be_bytes();
+    let reach = [&[high, low, safi, 4, 192, 0, 2, 1, 0], announced].concat();
+    let mut attributes = support::base_attributes();
+    attributes.extend(support::attribute(0x80, 14, &reach));
+    let unreach = support::attribute(0x80, 15, &[&[high, low, safi], withdrawn].concat());
+    let messages = [attributes, unreach].map(|attributes| {
+        support::route_monitoring(0, 0, &[support::update(&[], &attributes, &[])])
+    });
+    Heard::of(&messages).updates()
+}
+
+/// The keys of all routes of an UPDATE; their texts are made, and thrown away.
+fn keys(update: &RouteUpdate) -> Vec<Vec<u8>> {
+    let mut keys = Vec::new();
+    for routes in update.announced.iter().chain(&update.withdrawn) {
+        keys.extend(routes.prefixes.iter().map(|route| key::prefix(route).to_vec()));
+        for route in &routes.evpn {
+            assert!(!text::evpn_route(route).is_empty());
+            keys.push(key::evpn(route).to_vec());
+        }
+        for route in &routes.other {
+            assert!(!text::other_route(route).is_empty() || route.raw.is_empty());
+            keys.push(key::other(route).to_vec());
+        }
+    }
+    keys
+}
+
+/// An EVPN route of type 1 or 2 with its labels and, of type 2, its segment given.
+fn evpn_nlri(
+    route_type: u8,
+    (distinguisher, tag, mac, ip): ([u8; 8], [u8; 4], [u8; 6], Option<[u8; 4]>),
+    esi: [u8; 10],
+    labels: &[u8],
+) -> Vec<u8> {
+    let mut content = [&distinguisher[..], &esi, &tag].concat();
+    if route_type == 2 {
+        content.push(48);
+        content.extend(mac);
+        content.push(if ip.is_some() { 32 } else { 0 });
+        content.extend(ip.iter().flatten());
+    }
+    content.extend(labels);
+    let length = u8::try_from(content.len()).unwrap();
+    [&[route_type, length][..], &content].concat()
+}
+
 proptest! {
+    #[test]
+    fn any_bytes_as_nlri_of_any_family_have_keys_and_texts_and_the_same_when_withdrawn(
+        family in prop::sample::select(&FAMILIES[..]),
+        nlri in prop::collection::vec(any::<u8>(), 1..80),
+    ) {
+        let updates = announced_and_withdrawn(family, &nlri, &nlri);
+        if let [announced, withdrawn] = &updates[..] {
+            prop_assert_eq!(keys(announced), keys(withdrawn));
+        }
+    }
+
+    #[test]
+    fn an_evpn_withdrawal_has_the_key_of_its_announcement_whatever_its_labels(
+        route_type in 1..=2_u8,
+        identity: ([u8; 8], [u8; 4], [u8; 6], Option<[u8; 4]>),
+        esi: [u8; 10],
+        label: [u8; 3],
+    ) {
+        let announced = evpn_nlri(route_type, identity, esi, &label);
+        let other_esi = if route_type == 2 { [0; 10] } else { esi };
+        let withdrawn = evpn_nlri(route_type, identity, other_esi, &[0; 3]);
+        let updates = announced_and_withdrawn((25, 70), &announced, &withdrawn);
+        prop_assert_eq!(updates.len(), 2);
+        prop_assert_eq!(keys(&updates[0]).len(), 1);
+        prop_assert_eq!(keys(&updates[0]), keys(&updates[1]));
+    }
+
+    #[test]
+    fn a_vpn_withdrawal_has_the_key_of_its_announcement_whatever_its_label(
+        distinguisher: [u8; 8],
+        address: [u8; 4],
+        length in 0..=32_u8,
+        label in 1..0xf_ffff_u32,
+        none in prop::sample::select(&[[0x80, 0, 0], [0, 0, 0], [0, 1, 1]][..]),
+    ) {
+        let host = u32::MAX.checked_shr(length.into()).unwrap_or_default();
+        let address = u32::from_be_bytes(address) & !host;
+        let nlri = |label: &[u8]| {
+            let address = address.to_be_bytes();
+            let address = &address[..length.div_ceil(8).into()];
+            [&[24 + 64 + length][..], label, &distinguisher, address].concat()
+        };
+        let label = (label << 4 | 1).to_be_bytes();
+        let updates = announced_and_withdrawn((1, 128), &nlri(&label[1..]), &nlri(&none));
+        prop_assert_eq!(updates.len(), 2);
+        prop_assert_eq!(keys(&updates[0]).len(), 1);
+        prop_assert_eq!(keys(&updates[0]), keys(&updates[1]));
+    }
+
     #[test]
     fn any_bytes_behind_a_per_peer_header_give_readable_events(
         kind in 0..8_u8,

@@ -140,3 +140,31 @@ fn put_sized(key: &mut BytesMut, address: &[u8]) {
 fn put_length(key: &mut BytesMut, length: usize) {
     key.put_u8(u8::try_from(length).unwrap_or(u8::MAX));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_known_by_distinguisher_length_and_the_octets_that_hold_it() {
+        let mut route = PrefixRoute {
+            prefix: Some(Prefix { address: vec![10, 1, 0, 0].into(), length: 16 }),
+            labels: vec![17],
+            path_id: Some(3),
+            ..PrefixRoute::default()
+        };
+        assert_eq!(&prefix(&route)[..], [16, 10, 1]);
+        route.route_distinguisher = vec![0, 0, 0xfd, 0xe9, 0, 0, 0, 7].into();
+        assert_eq!(&prefix(&route)[..], [0, 0, 0xfd, 0xe9, 0, 0, 0, 7, 16, 10, 1]);
+        let default = Prefix { address: vec![0; 16].into(), length: 0 };
+        let route = PrefixRoute { prefix: Some(default), ..PrefixRoute::default() };
+        assert_eq!(&prefix(&route)[..], [0]);
+    }
+
+    #[test]
+    fn a_route_that_could_not_be_decoded_is_known_by_its_octets() {
+        let raw = Bytes::from_static(&[9, 1, 2]);
+        assert_eq!(evpn(&EvpnRoute { raw: raw.clone(), ..EvpnRoute::default() }), raw);
+        assert_eq!(other(&OtherRoute { raw: raw.clone(), ..OtherRoute::default() }), raw);
+    }
+}

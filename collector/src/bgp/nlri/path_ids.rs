@@ -150,4 +150,23 @@ mod tests {
         let bytes = [64, 0, 1, 1, 0, 0, 0, 0, 0];
         assert!(decide(&bytes, AfiSafi::new(1, 128), PathIds::Absent).is_err());
     }
+
+    #[test]
+    fn path_ids_of_other_families_are_found_and_not_invented() {
+        let inclusive = [3, 17, 0, 0, 0xfd, 0xe9, 0, 0, 0, 7, 0, 0, 0, 0, 32, 192, 0, 2, 1];
+        let flow = [5, 1, 24, 192, 0, 2];
+        let target = [96, 0, 0, 0xfd, 0xe9, 0, 2, 0xfd, 0xe9, 0, 0, 0, 7];
+        for (family, nlri) in [((25, 70), &inclusive[..]), ((1, 133), &flow), ((1, 132), &target)] {
+            let family = AfiSafi::new(family.0, family.1);
+            for path_id in [0_u8, 1, 32] {
+                let bytes = [&[0, 0, 0, path_id], nlri].concat();
+                let decision = decide(&bytes, family, PathIds::Absent).unwrap();
+                assert_eq!(decision.path_ids, PathIds::Present, "{family} {path_id}");
+            }
+            for expected in [PathIds::Present, PathIds::Absent] {
+                let decision = decide(nlri, family, expected).unwrap();
+                assert_eq!(decision.path_ids, PathIds::Absent, "{family}");
+            }
+        }
+    }
 }

@@ -175,12 +175,17 @@ impl<'a> TypedNlris<'a> {
         Self { reader: Reader::new(bytes), typed, family, path_ids }
     }
 
-    /// Whether the rest is nothing but whole NLRI and, if so, whether each can be decoded.
+    /// Whether the rest is nothing but whole NLRI and, if so, whether a router would
+    /// write them: each can be decoded, and without path identifiers none comes
+    /// twice in a row, as the octets of an identifier do.
     pub(super) fn check(&mut self) -> Result<bool, Malformed> {
         let mut plausible = true;
+        let mut last: &[u8] = &[];
         while self.reader.any_left() {
             let nlri = TypedNlri::read(&mut self.reader, self.typed, self.family, self.path_ids)?;
-            plausible &= nlri.is_plausible();
+            let repeated = self.path_ids == PathIds::Absent && nlri.bytes == last;
+            plausible &= !repeated && nlri.is_plausible();
+            last = nlri.bytes;
         }
         Ok(plausible)
     }
