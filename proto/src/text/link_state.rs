@@ -176,23 +176,23 @@ mod tests {
     use super::*;
     use crate::v1::{Prefix, RawTlv};
 
-    fn isis(id: &'static [u8]) -> Option<LinkStateNode> {
-        Some(LinkStateNode {
+    fn isis(id: &'static [u8]) -> LinkStateNode {
+        LinkStateNode {
             asn: Some(65001),
             bgp_ls_identifier: Some(0),
             igp_router_id: Bytes::from_static(id),
             ..LinkStateNode::default()
-        })
+        }
     }
 
-    fn ospf(id: &'static [u8]) -> Option<LinkStateNode> {
-        Some(LinkStateNode {
+    fn ospf(id: &'static [u8]) -> LinkStateNode {
+        LinkStateNode {
             asn: Some(65001),
             bgp_ls_identifier: Some(0x0a00_0001),
             ospf_area_id: Bytes::from_static(&[0, 0, 0, 1]),
             igp_router_id: Bytes::from_static(id),
             ..LinkStateNode::default()
-        })
+        }
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
         let nlri = LinkStateNlri {
             nlri_type: 1,
             protocol_id: 2,
-            local_node: isis(&[0, 0, 0, 0, 0, 1]),
+            local_node: Some(isis(&[0, 0, 0, 0, 0, 1])),
             ..LinkStateNlri::default()
         };
         let expected = "[V][L2][I0x0][N[c65001][b0.0.0.0][s0000.0000.0001.00]]";
@@ -213,8 +213,8 @@ mod tests {
             nlri_type: 2,
             protocol_id: 3,
             identifier: 100,
-            local_node: ospf(&[10, 0, 0, 1]),
-            remote_node: ospf(&[10, 0, 0, 2, 192, 0, 2, 2]),
+            local_node: Some(ospf(&[10, 0, 0, 1])),
+            remote_node: Some(ospf(&[10, 0, 0, 2, 192, 0, 2, 2])),
             link_local_id: Some(39),
             link_remote_id: Some(53),
             interface_addresses: vec![Bytes::from_static(&[192, 0, 2, 1])],
@@ -232,7 +232,7 @@ mod tests {
         let nlri = LinkStateNlri {
             nlri_type: 3,
             protocol_id: 1,
-            local_node: isis(&[0, 0, 0, 0, 0, 1, 3]),
+            local_node: Some(isis(&[0, 0, 0, 0, 0, 1, 3])),
             multi_topology_ids: vec![2],
             ospf_route_type: Some(1),
             prefix: Some(Prefix { address: Bytes::from_static(&[10, 0, 0, 0]), length: 8 }),

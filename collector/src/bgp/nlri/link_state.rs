@@ -110,6 +110,8 @@ fn reachability(value: &[u8], nlri_type: u16) -> Option<v1::Prefix> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const BGP_LS: AfiSafi = AfiSafi::new(16388, 71);
@@ -242,5 +244,23 @@ mod tests {
         let twice = [tlv(512, &[0, 0, 0, 1]), tlv(512, &[0, 0, 0, 2])].concat();
         let node = decoded(&nlri(1, 2, &[tlv(256, &twice)])).local_node.unwrap();
         assert_eq!((node.asn, node.other.len()), (Some(1), 1));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_refused(
+            kind in 0_u16..8,
+            protocol in any::<u8>(),
+            known in prop::sample::select(vec![256_u16, 257, 258, 259, 262, 263, 264, 265, 518]),
+            value in prop::collection::vec(any::<u8>(), 0..24),
+            rest in prop::collection::vec(any::<u8>(), 0..24),
+        ) {
+            for descriptors in [vec![tlv(known, &value)], vec![tlv(known, &value), rest]] {
+                let bytes = nlri(kind, protocol, &descriptors);
+                let whole = decode(&bytes, BGP_LS, &mut v1::OtherRoute::default()).is_ok();
+                prop_assert!(whole || kind == 0 || descriptors.len() > 1);
+            }
+            let _ = decode(&value, BGP_LS, &mut v1::OtherRoute::default());
+        }
     }
 }
