@@ -98,12 +98,12 @@ mod tests {
     };
     use super::*;
 
-    fn label(label: u32) -> Option<v1::LinkStateSid> {
-        Some(v1::LinkStateSid { label: Some(label), index: None })
+    fn label(label: u32) -> v1::LinkStateSid {
+        v1::LinkStateSid { label: Some(label), index: None }
     }
 
-    fn index(index: u32) -> Option<v1::LinkStateSid> {
-        Some(v1::LinkStateSid { label: None, index: Some(index) })
+    fn index(index: u32) -> v1::LinkStateSid {
+        v1::LinkStateSid { label: None, index: Some(index) }
     }
 
     #[test]
@@ -118,17 +118,20 @@ mod tests {
             let attribute = of(kind, &value.concat());
             let block = attribute.sr_capabilities.or(attribute.sr_local_block).unwrap();
             let ranges: Vec<_> = block.ranges.iter().map(|r| (r.size, r.first)).collect();
-            assert_eq!((block.flags, ranges), (0x80, vec![(8000, label(16000)), (9, index(7))]));
+            assert_eq!(
+                (block.flags, ranges),
+                (0x80, vec![(8000, Some(label(16000))), (9, Some(index(7)))])
+            );
         }
     }
 
     #[test]
     fn an_adjacency_has_a_label_or_an_index_by_its_length() {
         let sid = of(1099, &[0x30, 5, 0, 0, 0xf4, 0x93, 0x10]).adjacency_sids.remove(0);
-        assert_eq!((sid.flags, sid.weight, sid.sid), (0x30, 5, label(299_792)));
+        assert_eq!((sid.flags, sid.weight, sid.sid), (0x30, 5, Some(label(299_792))));
         let peers = of(1101, &[0, 0, 0, 0, 0, 0, 0, 7]).peer_node_sids;
-        assert_eq!((peers[0].sid, peers[0].neighbor_id.len()), (index(7), 0));
-        assert_eq!(of(1102, &[0xc0, 0, 0, 0, 0, 0, 7]).peer_adjacency_sids[0].sid, label(7));
+        assert_eq!((peers[0].sid, peers[0].neighbor_id.len()), (Some(index(7)), 0));
+        assert_eq!(of(1102, &[0xc0, 0, 0, 0, 0, 0, 7]).peer_adjacency_sids[0].sid, Some(label(7)));
         assert_eq!(of(1103, &[0xc0, 0, 0, 0, 0, 0, 7]).peer_set_sids[0].flags, 0xc0);
     }
 
@@ -136,23 +139,23 @@ mod tests {
     fn the_neighbour_on_a_lan_is_known_by_system_or_router_identifier() {
         let lan = |value: &[u8]| of(1100, value).lan_adjacency_sids.remove(0);
         let ospf = lan(&[0, 0, 0, 0, 10, 0, 0, 1, 0, 0, 7]);
-        assert_eq!((&ospf.neighbor_id[..], ospf.sid), (&[10, 0, 0, 1][..], label(7)));
+        assert_eq!((&ospf.neighbor_id[..], ospf.sid), (&[10, 0, 0, 1][..], Some(label(7))));
         let ospf = lan(&[0, 0, 0, 0, 10, 0, 0, 1, 0, 0, 0, 7]);
-        assert_eq!((&ospf.neighbor_id[..], ospf.sid), (&[10, 0, 0, 1][..], index(7)));
+        assert_eq!((&ospf.neighbor_id[..], ospf.sid), (&[10, 0, 0, 1][..], Some(index(7))));
         let isis = lan(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 7]);
-        assert_eq!((&isis.neighbor_id[..], isis.sid), (&[0, 0, 0, 0, 0, 1][..], label(7)));
+        assert_eq!((&isis.neighbor_id[..], isis.sid), (&[0, 0, 0, 0, 0, 1][..], Some(label(7))));
         let isis = lan(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7]);
-        assert_eq!((&isis.neighbor_id[..], isis.sid), (&[0, 0, 0, 0, 0, 1][..], index(7)));
+        assert_eq!((&isis.neighbor_id[..], isis.sid), (&[0, 0, 0, 0, 0, 1][..], Some(index(7))));
     }
 
     #[test]
     fn prefixes_have_sids_one_by_one_or_in_a_range() {
         let sid = of(1158, &[0x40, 128, 0, 0, 0, 0, 0, 5]).prefix_sids.remove(0);
-        assert_eq!((sid.flags, sid.algorithm, sid.sid), (0x40, 128, index(5)));
+        assert_eq!((sid.flags, sid.algorithm, sid.sid), (0x40, 128, Some(index(5))));
         let value = [&[0x80, 0, 1, 0][..], &tlv(1158, &[0, 0, 0, 0, 0, 0, 0, 5]), &tlv(7, &[])];
         let range = of(1159, &value.concat()).sid_ranges.remove(0);
         assert_eq!((range.flags, range.size, range.other.len()), (0x80, 256, 1));
-        assert_eq!(range.prefix_sids[0].sid, index(5));
+        assert_eq!(range.prefix_sids[0].sid, Some(index(5)));
     }
 
     #[test]
