@@ -41,6 +41,24 @@ const JSON_FORMS: &[(&str, &str)] = &[
     ("MupRoute.endpoint", "address"),
     ("MupRoute.source", "address"),
     ("SrPolicyRoute.endpoint", "address"),
+    ("LinkStateNlri.interface_addresses", "addresses"),
+    ("LinkStateNlri.neighbor_addresses", "addresses"),
+    ("LinkStateNlri.srv6_sids", "addresses"),
+    ("LinkStateNode.ospf_area_id", "address"),
+    ("LinkStateNode.igp_router_id", "igp_router_id"),
+    ("LinkStateNode.bgp_router_id", "address"),
+    ("LinkStateAttribute.node_name", "text_or_hex"),
+    ("LinkStateAttribute.isis_areas", "isis_areas"),
+    ("LinkStateAttribute.local_router_ids", "addresses"),
+    ("LinkStateAttribute.remote_router_ids", "addresses"),
+    ("LinkStateAttribute.link_name", "text_or_hex"),
+    ("LinkStateAttribute.ospf_forwarding_address", "address"),
+    ("LinkStateAttribute.source_router_id", "address"),
+    ("LinkStateAttribute.source_ospf_router_id", "address"),
+    ("LinkStateAdjacencySid.neighbor_id", "igp_router_id"),
+    ("LinkStateSrv6EndXSid.neighbor_id", "igp_router_id"),
+    ("LinkStateSrv6EndXSid.sid", "address"),
+    ("LinkStateSrv6PeerNodeSid.peer_bgp_id", "address"),
     ("PathAttributes.origin", "origin"),
     ("PathAttributes.next_hop", "optional_address"),
     ("PathAttributes.communities", "communities"),
@@ -58,6 +76,9 @@ const JSON_FORMS: &[(&str, &str)] = &[
     ("RouterDown.reason", "router_down_reason"),
     ("DeadLetter.router_address", "address"),
 ];
+
+/// Fields that are big and that few messages have.
+const BOXED: &[&str] = &["OtherRoute.nlri.link_state", "PathAttributes.link_state"];
 
 fn main() -> io::Result<()> {
     let proto = Path::new("ribstream/v1/event.proto");
@@ -84,6 +105,9 @@ fn main() -> io::Result<()> {
                 "#[serde(rename_all = \"snake_case\")]",
             )
             .field_attribute(format!("ribstream.v1.{oneof}"), "#[serde(flatten)]");
+    }
+    for field in BOXED {
+        config.boxed(format!("ribstream.v1.{field}"));
     }
     config.compile_fds(descriptors)
 }

@@ -1,8 +1,12 @@
 //! The JSON forms of fields that are bytes or numbers in protobuf and text for
 //! people. `build.rs` says which field takes which.
 
+mod link_state;
+
 use bytes::Bytes;
 use serde::{Serializer, ser::SerializeSeq};
+
+pub(crate) use link_state::{igp_router_id, isis_areas};
 
 use crate::{record, text, v1};
 

@@ -2,6 +2,7 @@
 
 mod as_path;
 mod attributes;
+mod link_state;
 mod nlri;
 mod open;
 mod update;

@@ -63,11 +63,11 @@ pub(crate) fn cases(name: &str) -> Vec<Case> {
     cases
 }
 
-/// Hexadecimal digits, in groups with colons between them or not.
-fn octets(text: &str) -> Option<Vec<u8>> {
+/// Hexadecimal digits, in groups with colons or spaces between them or not.
+pub(crate) fn octets(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> = text
         .chars()
-        .filter(|character| *character != ':')
+        .filter(|character| !matches!(character, ':' | ' '))
         .map(|character| character.to_digit(16))
         .collect::<Option<_>>()?;
     let octets = digits.chunks_exact(2).map(|pair| u8::try_from(pair[0] << 4 | pair[1]).unwrap());

@@ -11,7 +11,7 @@ use std::fmt::Write;
 pub use evpn::evpn_route;
 pub use extended_community::{extended_community, ipv6_extended_community};
 pub use flow_specification::flow_specification;
-pub use link_state::link_state;
+pub use link_state::{igp_router_id, isis_area, link_state};
 pub use other::other_route;
 
 use crate::{record, v1::Prefix};

@@ -5,6 +5,7 @@
 //! ```
 
 mod further;
+mod link_state;
 
 use ribstream_proto::v1;
 use smallvec::SmallVec;
@@ -34,6 +35,7 @@ pub mod attribute_type {
     pub const EXTENDED_COMMUNITIES: u8 = 16;
     pub const AS4_PATH: u8 = 17;
     pub const AS4_AGGREGATOR: u8 = 18;
+    pub const BGP_LS: u8 = 29;
     pub const LARGE_COMMUNITY: u8 = 32;
     pub const ONLY_TO_CUSTOMER: u8 = 35;
 }
