@@ -52,8 +52,8 @@ impl ReadAs for Plain {
 
 fn parse(frame: &[u8]) {
     let message = Message::parse(frame);
-    if let Ok(Message::RouteMonitoring(_, updates)) = message {
-        let mut reader = Reader::new(updates);
+    if let Ok(Message::RouteMonitoring(_, monitoring)) = message {
+        let mut reader = Reader::new(monitoring.updates);
         while reader.any_left() {
             let Ok(message) = bgp::Message::read(&mut reader) else { break };
             let _ = black_box(Update::parse(message, &mut Plain));

@@ -8,6 +8,35 @@ use ribstream_runtime::config;
 /// Set to write the reference into the documentation instead of comparing it.
 const WRITE: &str = "RIBSTREAM_WRITE_DOCS";
 
+/// Every Rust source of the collector, its tests included.
+fn sources(directory: &Path, all: &mut String) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_quirk_names_a_test_that_exists() {
+    let collector = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(collector.join("../docs/quirks.md")).unwrap();
+    let mut code = String::new();
+    sources(&collector.join("src"), &mut code);
+    sources(&collector.join("tests"), &mut code);
+    let rows = page.lines().filter(|line| line.starts_with('|')).skip(2);
+    let mut count = 0;
+    for row in rows {
+        let name = row.trim_end_matches([' ', '|', '`']).rsplit('`').next().unwrap();
+        assert!(code.contains(&format!("fn {name}(")), "no test {name}");
+        count += 1;
+    }
+    assert!(count > 40, "{count}");
+}
+
 #[test]
 fn the_configuration_reference_is_what_help_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");

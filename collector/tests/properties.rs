@@ -5,8 +5,12 @@ mod support;
 use std::io::{self, Read};
 
 use proptest::{prelude::*, sample::Index};
+use prost::Message;
 use ribstream_collector::decode;
-use ribstream_proto::{key, text, v1::RouteUpdate};
+use ribstream_proto::{
+    key, text,
+    v1::{Event, RouteUpdate},
+};
 use ribstream_testkit::captures::capture;
 use support::{Heard, MAX_MESSAGE};
 
@@ -163,6 +167,16 @@ fn evpn_nlri(
     content.extend(labels);
     let length = u8::try_from(content.len()).unwrap();
     [&[route_type, length][..], &content].concat()
+
+#[test]
+fn an_event_decoded_encoded_and_decoded_again_is_the_same() {
+    for name in ["frr10-unicast", "gobgp336-multi", "frr10-mirror"] {
+        let Some(bytes) = capture(name) else { continue };
+        for (_, event) in Heard::stream(&bytes).events {
+            let again = Event::decode(event.encode_to_vec().as_slice()).unwrap();
+            assert_eq!(again, event, "{name}");
+        }
+    }
 }
 
 proptest! {
@@ -217,6 +231,7 @@ proptest! {
 
     #[test]
     fn any_bytes_behind_a_per_peer_header_give_readable_events(
+        version in 3..5_u8,
         kind in 0..8_u8,
         peer_type in 0..4_u8,
         flags: u8,
@@ -225,8 +240,14 @@ proptest! {
         let mut message = support::peer_header(peer_type, flags);
         message.extend(body);
         // `Heard` decodes every event again, and fails if it is not protobuf.
-        let heard = Heard::of([&support::bmp(kind, &message)]);
+        let mut frame = support::bmp(kind, &message);
+        frame[0] = version;
+        let heard = Heard::of([&frame]);
         prop_assert!(!heard.events.is_empty() || !heard.dead.is_empty());
+        for (_, event) in heard.events {
+            let again = Event::decode(event.encode_to_vec().as_slice()).unwrap();
+            prop_assert_eq!(again, event);
+        }
     }
 
     #[test]

@@ -4,7 +4,9 @@ mod as_path;
 mod attributes;
 mod link_state;
 mod nlri;
+mod notification;
 mod open;
+mod route_refresh;
 mod update;
 
 pub use as_path::{AsPath, AsWidth, Segment, SegmentType};
@@ -12,13 +14,18 @@ pub use attributes::{
     Aggregator, AttributeError, Attributes, RawAttribute, Verdict, attribute_type,
 };
 pub use nlri::{NlriField, Nlris, PathIds, Prefix, Prefixes, TypedNlri, TypedNlris};
-pub use open::{AddPathMode, Capability, Notification, Open};
+pub use notification::Notification;
+pub use open::{AddPathMode, Capability, Open};
+pub use route_refresh::RouteRefresh;
 pub use update::{ReadAs, Update};
 
 use crate::wire::{Malformed, Reader};
 
 /// Octets of the BGP message header: marker 16, length 2, type 1.
-const HEADER_LENGTH: u16 = 19;
+pub const HEADER_LENGTH: u16 = 19;
+
+/// What a BGP message begins with (RFC 4271, 4.1).
+pub const MARKER: [u8; 16] = [0xff; 16];
 
 /// BGP message types (IANA).
 pub mod message_type {
@@ -28,6 +35,12 @@ pub mod message_type {
     pub const UPDATE: u8 = 2;
     /// NOTIFICATION.
     pub const NOTIFICATION: u8 = 3;
+    /// KEEPALIVE.
+    pub const KEEPALIVE: u8 = 4;
+    /// ROUTE-REFRESH (RFC 2918).
+    pub const ROUTE_REFRESH: u8 = 5;
+    /// ROUTE-REFRESH before it had a number.
+    pub const PRESTANDARD_ROUTE_REFRESH: u8 = 128;
 }
 
 /// A BGP message: its type and what follows the header (RFC 4271, 4.1).

@@ -1,8 +1,8 @@
-//! OPEN and its capabilities (RFC 4271, 4.2; RFC 5492; RFC 9072), and NOTIFICATION.
+//! OPEN and its capabilities (RFC 4271, 4.2; RFC 5492; RFC 9072).
 
 use ribstream_proto::family::AfiSafi;
 
-use super::{Message, message_type};
+use super::{HEADER_LENGTH, message_type};
 use crate::wire::{Malformed, Reader};
 
 const CAPABILITIES_PARAMETER: u8 = 2;
@@ -29,7 +29,7 @@ pub struct Open<'a> {
     parameters: Parameters<'a>,
 }
 
-/// Optional parameters that are known to be whole.
+/// Optional parameters as sent.
 #[derive(Clone, Copy, Debug)]
 struct Parameters<'a> {
     bytes: &'a [u8],
@@ -64,33 +64,29 @@ impl AddPathMode {
 }
 
 impl<'a> Open<'a> {
-    /// Reads an OPEN. One that is nothing but a header (FRR sends such) has no
-    /// fields and no capabilities.
-    pub fn parse(message: Message<'a>) -> Result<Self, Malformed> {
-        if message.kind != message_type::OPEN {
-            return Err(Malformed::Value {
-                what: "type of a BGP message that should be an OPEN",
-                value: message.kind.into(),
-            });
+    /// Reads the OPEN that `raw` is, header included: what of it can be read. A
+    /// session that came up is not to be lost for a bad copy of its OPEN, and
+    /// routers make up those of a Loc-RIB; FRR sends some that are but a header.
+    #[must_use]
+    pub fn parse(raw: &'a [u8]) -> Self {
+        let parameters = Parameters { bytes: &[], extended: false };
+        let mut open = Self { version: 0, my_as: 0, hold_time: 0, bgp_id: [0; 4], raw, parameters };
+        let mut reader = Reader::new(raw);
+        let header = reader.take(HEADER_LENGTH.into(), "OPEN header").ok();
+        if header.and_then(<[u8]>::last) == Some(&message_type::OPEN) {
+            // Where a field is cut off, those before it stand.
+            let _ = open.read_fields(&mut reader);
         }
-        let mut open = Self {
-            version: 0,
-            my_as: 0,
-            hold_time: 0,
-            bgp_id: [0; 4],
-            raw: message.raw,
-            parameters: Parameters { bytes: &[], extended: false },
-        };
-        if message.body.is_empty() {
-            return Ok(open);
-        }
-        let mut reader = Reader::new(message.body);
-        open.version = reader.u8("OPEN version")?;
-        open.my_as = reader.u16("OPEN my AS")?;
-        open.hold_time = reader.u16("OPEN hold time")?;
-        open.bgp_id = reader.array("OPEN BGP identifier")?;
-        open.parameters = Parameters::parse(&mut reader)?;
-        Ok(open)
+        open
+    }
+
+    fn read_fields(&mut self, reader: &mut Reader<'a>) -> Result<(), Malformed> {
+        self.version = reader.u8("OPEN version")?;
+        self.my_as = reader.u16("OPEN my AS")?;
+        self.hold_time = reader.u16("OPEN hold time")?;
+        self.bgp_id = reader.array("OPEN BGP identifier")?;
+        self.parameters = Parameters::read(reader)?;
+        Ok(())
     }
 
     /// The capabilities in the order sent, however spread over parameters.
@@ -121,57 +117,56 @@ impl<'a> Open<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    fn parse(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        const WHAT: &str = "OPEN optional parameters";
-        let length = reader.u8(WHAT)?;
-        let extended =
-            length == EXTENDED_PARAMETERS && reader.rest().first() == Some(&EXTENDED_PARAMETERS);
-        let bytes = if extended {
+    /// Reads the length, in either form, and takes as much as is there.
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        const WHAT: &str = "OPEN optional parameters length";
+        let mut length = reader.u8(WHAT)?.into();
+        // RFC 9072, 2: the type tells; the length before it need not be 255.
+        let extended = length != 0 && reader.rest().first() == Some(&EXTENDED_PARAMETERS);
+        if extended {
             reader.u8(WHAT)?;
-            let length = reader.u16(WHAT)?;
-            reader.take(length.into(), WHAT)?
-        } else {
-            reader.take(length.into(), WHAT)?
-        };
-        let parameters = Self { bytes, extended };
-        let mut reader = Reader::new(bytes);
-        while reader.any_left() {
-            let (kind, value) = parameters.next(&mut reader)?;
-            if kind == CAPABILITIES_PARAMETER {
-                let mut capabilities = Reader::new(value);
-                while capabilities.any_left() {
-                    Capability::read(&mut capabilities)?;
-                }
-            }
+            length = reader.u16(WHAT)?.into();
         }
-        Ok(parameters)
+        Ok(Self { bytes: take_up_to(reader, length), extended })
     }
 
-    fn next(self, reader: &mut Reader<'a>) -> Result<(u8, &'a [u8]), Malformed> {
+    fn next(self, reader: &mut Reader<'a>) -> Option<(u8, &'a [u8])> {
         const WHAT: &str = "OPEN optional parameter";
-        let kind = reader.u8(WHAT)?;
-        let length = if self.extended { reader.u16(WHAT)? } else { reader.u8(WHAT)?.into() };
-        Ok((kind, reader.take(length.into(), WHAT)?))
+        let kind = reader.u8(WHAT).ok()?;
+        let length = if self.extended {
+            reader.u16(WHAT).ok()?.into()
+        } else {
+            reader.u8(WHAT).ok()?.into()
+        };
+        Some((kind, take_up_to(reader, length)))
     }
 
     fn capabilities(self) -> impl Iterator<Item = Capability<'a>> + use<'a> {
         let mut parameters = Reader::new(self.bytes);
         let mut capabilities = Reader::new(&[]);
         std::iter::from_fn(move || {
-            while !capabilities.any_left() {
-                let (kind, value) = self.next(&mut parameters).ok()?;
-                if kind == CAPABILITIES_PARAMETER {
-                    capabilities = Reader::new(value);
+            loop {
+                if let Ok(capability) = Capability::read(&mut capabilities) {
+                    return Some(capability);
                 }
+                // At the end of a parameter, or at a capability that runs past it.
+                let (kind, value) = self.next(&mut parameters)?;
+                let value = if kind == CAPABILITIES_PARAMETER { value } else { &[] };
+                capabilities = Reader::new(value);
             }
-            Capability::read(&mut capabilities).ok()
         })
     }
 }
 
+/// The next `length` octets, or what is left.
+fn take_up_to<'a>(reader: &mut Reader<'a>, length: usize) -> &'a [u8] {
+    reader.take(length, "").unwrap_or_else(|_| reader.take_rest())
+}
+
 impl<'a> Capability<'a> {
-    fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        const WHAT: &str = "OPEN capability";
+    /// Reads one capability: code, length, value.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        const WHAT: &str = "BGP capability";
         let code = reader.u8(WHAT)?;
         let length = reader.u8(WHAT)?;
         Ok(Self { code, value: reader.take(length.into(), WHAT)? })
@@ -207,35 +202,6 @@ impl<'a> Capability<'a> {
     }
 }
 
-/// A NOTIFICATION message (RFC 4271, 4.5).
-#[derive(Clone, Copy, Debug)]
-pub struct Notification<'a> {
-    /// Error code.
-    pub code: u8,
-    /// Error subcode.
-    pub subcode: u8,
-    /// What follows.
-    pub data: &'a [u8],
-}
-
-impl<'a> Notification<'a> {
-    /// Reads a NOTIFICATION.
-    pub fn parse(message: Message<'a>) -> Result<Self, Malformed> {
-        if message.kind != message_type::NOTIFICATION {
-            return Err(Malformed::Value {
-                what: "type of a BGP message that should be a NOTIFICATION",
-                value: message.kind.into(),
-            });
-        }
-        let mut reader = Reader::new(message.body);
-        Ok(Self {
-            code: reader.u8("NOTIFICATION code")?,
-            subcode: reader.u8("NOTIFICATION subcode")?,
-            data: reader.take_rest(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,15 +215,11 @@ mod tests {
         message
     }
 
-    fn parse(bytes: &[u8]) -> Result<Open<'_>, Malformed> {
-        Open::parse(Message::read(&mut Reader::new(bytes))?)
-    }
-
     #[test]
     fn capabilities_read_the_same_in_one_parameter_and_in_many() {
         let one = open(&[14, 2, 12, 1, 4, 0, 1, 0, 1, 65, 4, 0, 1, 0, 0]);
         let many = open(&[16, 2, 6, 1, 4, 0, 1, 0, 1, 2, 6, 65, 4, 0, 1, 0, 0]);
-        let (one, many) = (parse(&one).unwrap(), parse(&many).unwrap());
+        let (one, many) = (Open::parse(&one), Open::parse(&many));
         assert!(one.capabilities().eq(many.capabilities()));
         assert_eq!(one.asn(), 65536);
         assert_eq!(one.capabilities().find_map(|c| c.multiprotocol()), Some(AfiSafi::IPV4_UNICAST));
@@ -266,7 +228,7 @@ mod tests {
     #[test]
     fn extended_optional_parameters_are_read() {
         let bytes = open(&[255, 255, 0, 11, 2, 0, 8, 69, 6, 0, 1, 1, 3, 0, 2]);
-        let open = parse(&bytes).unwrap();
+        let open = Open::parse(&bytes);
         let mode = open.add_path(AfiSafi::IPV4_UNICAST);
         assert!(mode.sends() && mode.receives());
         assert_eq!(open.add_path(AfiSafi::IPV6_UNICAST), AddPathMode(0));
@@ -276,12 +238,39 @@ mod tests {
     fn peer_up_open_of_19_bytes_has_no_fields() {
         let mut bytes = vec![0xff; 16];
         bytes.extend([0, 19, 1]);
-        let open = parse(&bytes).unwrap();
+        let open = Open::parse(&bytes);
         assert_eq!((open.asn(), open.capabilities().count()), (0, 0));
     }
 
     #[test]
-    fn a_capability_past_its_parameter_is_refused() {
-        assert_eq!(parse(&open(&[4, 2, 2, 1, 4])).err(), Some(Malformed::Short("OPEN capability")));
+    fn extended_optional_parameters_are_known_by_their_type() {
+        let bytes = open(&[9, 255, 0, 9, 2, 0, 6, 65, 4, 0, 1, 0, 0]);
+        assert_eq!(Open::parse(&bytes).asn(), 65536);
+    }
+
+    fn codes(parameters: &[u8]) -> Vec<u8> {
+        Open::parse(&open(parameters)).capabilities().map(|c| c.code).collect()
+    }
+
+    #[test]
+    fn a_capability_past_its_parameter_leaves_the_others() {
+        assert_eq!(codes(&[10, 2, 4, 2, 0, 1, 4, 2, 2, 70, 0]), [2, 70]);
+    }
+
+    #[test]
+    fn wrong_lengths_of_optional_parameters_keep_what_is_there() {
+        assert_eq!(codes(&[200, 2, 2, 2, 0]), [2]);
+        assert_eq!(codes(&[4, 2, 99, 2, 0]), [2]);
+        assert_eq!(codes(&[4, 2, 2, 2, 0, 2, 2, 70, 0]), [2]);
+    }
+
+    #[test]
+    fn an_open_that_is_cut_anywhere_keeps_the_fields_before() {
+        let bytes = open(&[4, 2, 2, 2, 0]);
+        for cut in 0..bytes.len() {
+            let open = Open::parse(&bytes[..cut]);
+            assert_eq!(open.my_as, if cut < 22 { 0 } else { 65001 }, "{cut}");
+            assert_eq!(open.raw.len(), cut);
+        }
     }
 }

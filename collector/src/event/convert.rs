@@ -1,10 +1,14 @@
 //! Everything but route updates, as the generated types.
 
 use bytes::Bytes;
-use ribstream_proto::{family::AfiSafi, v1};
+use ribstream_proto::{
+    family::AfiSafi,
+    names::{bgp as bgp_names, bmp as bmp_names, statistic},
+    v1,
+};
 
 use crate::{
-    bgp::{Capability, Notification, Open},
+    bgp::{Capability, Notification, Open, RouteRefresh},
     bmp::{PeerDown, PeerUp, StatsReport, Tlv, Tlvs, type_of},
 };
 
@@ -28,8 +32,21 @@ fn family(family: AfiSafi) -> v1::Family {
     v1::Family { afi: family.afi.into(), safi: family.safi.into() }
 }
 
-fn information(tlv: Tlv<'_>) -> v1::InformationTlv {
-    v1::InformationTlv { r#type: tlv.kind.into(), value: bytes(tlv.value), name: String::new() }
+fn owned(name: Option<&'static str>) -> String {
+    name.unwrap_or_default().to_owned()
+}
+
+/// TLVs with their names by the registry of their message.
+fn information(
+    tlvs: Option<&Tlvs<'_>>,
+    name: impl Fn(u16) -> Option<&'static str>,
+) -> Vec<v1::InformationTlv> {
+    let information = |tlv: Tlv<'_>| v1::InformationTlv {
+        r#type: tlv.kind.into(),
+        value: bytes(tlv.value),
+        name: owned(name(tlv.kind)),
+    };
+    tlvs.into_iter().flat_map(Tlvs::iter).map(information).collect()
 }
 
 /// The text of a TLV, with U+FFFD for what is not UTF-8.
@@ -45,13 +62,20 @@ pub fn peer_up(up: &PeerUp<'_>) -> v1::PeerUp {
         local_address: bytes(up.local_address()),
         local_port: up.local_port.into(),
         remote_port: up.remote_port.into(),
-        sent_open: Some(open(&up.sent)),
-        received_open: Some(open(&up.received)),
-        information: up.information.iter().map(information).collect(),
+        sent_open: present(&up.sent),
+        received_open: present(&up.received),
+        information: information(Some(&up.information), bmp_names::peer_up_tlv),
+        undecoded: bytes(up.information.rest),
     }
 }
 
-fn open(open: &Open<'_>) -> v1::Open {
+fn present(sent: &Open<'_>) -> Option<v1::Open> {
+    (!sent.raw.is_empty()).then(|| open(sent))
+}
+
+/// An OPEN.
+#[must_use]
+pub fn open(open: &Open<'_>) -> v1::Open {
     v1::Open {
         version: open.version.into(),
         asn: open.asn(),
@@ -76,6 +100,7 @@ fn capability(capability: &Capability<'_>) -> v1::Capability {
                 send_receive: mode.0.into(),
             })
             .collect(),
+        name: owned(bgp_names::capability(capability.code)),
     }
 }
 
@@ -86,50 +111,72 @@ pub fn peer_down(down: &PeerDown<'_>) -> v1::PeerDown {
         reason: down.reason.into(),
         notification: down.notification.as_ref().map(notification),
         fsm_event: down.fsm_event.map(u32::from),
-        information: down.information.iter().flat_map(Tlvs::iter).map(information).collect(),
+        fsm_event_name: owned(down.fsm_event.and_then(bgp_names::fsm_event)),
+        information: information(down.information.as_ref(), bmp_names::peer_down_tlv),
         data: bytes(down.data),
-        ..v1::PeerDown::default()
     }
 }
 
-fn notification(notification: &Notification<'_>) -> v1::Notification {
+/// A NOTIFICATION, with the one that it carries if it is a Hard Reset.
+#[must_use]
+pub fn notification(outer: &Notification<'_>) -> v1::Notification {
+    let mut notification = alone(outer);
+    if let Some(enclosed) = outer.enclosed() {
+        let enclosed = alone(&enclosed);
+        notification.shutdown_communication.clone_from(&enclosed.shutdown_communication);
+        notification.enclosed = Some(Box::new(enclosed));
+    }
+    notification
+}
+
+fn alone(notification: &Notification<'_>) -> v1::Notification {
+    let Notification { code, subcode, data } = *notification;
     v1::Notification {
-        code: notification.code.into(),
-        subcode: notification.subcode.into(),
-        data: bytes(notification.data),
-        ..v1::Notification::default()
+        code: code.into(),
+        subcode: subcode.into(),
+        data: bytes(data),
+        code_name: owned(bgp_names::error_code(code)),
+        subcode_name: owned(bgp_names::error_subcode(code, subcode)),
+        shutdown_communication: notification
+            .shutdown_communication()
+            .map(|text| String::from_utf8_lossy(text).into_owned()),
+        enclosed: None,
+    }
+}
+
+/// A ROUTE-REFRESH.
+#[must_use]
+pub fn route_refresh(refresh: &RouteRefresh<'_>) -> v1::RouteRefresh {
+    v1::RouteRefresh {
+        afi: refresh.family.afi.into(),
+        safi: refresh.family.safi.into(),
+        subtype: refresh.subtype.into(),
+        filters: bytes(refresh.filters),
     }
 }
 
 /// A Statistics Report.
 #[must_use]
 pub fn stats_report(report: &StatsReport<'_>) -> v1::StatsReport {
-    let statistics = report.iter().map(|statistic| v1::Statistic {
-        r#type: statistic.kind.into(),
-        value: statistic.value,
-        family: statistic.family.map(family),
-        raw: if statistic.value.is_some() { Bytes::new() } else { bytes(statistic.raw) },
-        ..v1::Statistic::default()
+    let statistics = report.iter().map(|sent| {
+        let known = statistic(sent.kind);
+        v1::Statistic {
+            r#type: sent.kind.into(),
+            value: sent.value,
+            family: sent.family.map(family),
+            raw: if sent.value.is_some() { Bytes::new() } else { bytes(sent.raw) },
+            name: owned(known.map(|known| known.name)),
+            unit: owned(known.map(|known| known.unit)),
+        }
     });
     v1::StatsReport { statistics: statistics.collect() }
-}
-
-/// A Route Mirroring message.
-#[must_use]
-pub fn route_mirror(tlvs: &Tlvs<'_>) -> v1::RouteMirror {
-    let tlvs = tlvs.iter().map(|tlv| v1::MirroredTlv {
-        r#type: tlv.kind.into(),
-        value: bytes(tlv.value),
-        ..v1::MirroredTlv::default()
-    });
-    v1::RouteMirror { tlvs: tlvs.collect() }
 }
 
 /// An Initiation, or `None` for a router that sent none.
 #[must_use]
 pub fn router_up(tlvs: Option<&Tlvs<'_>>, remote_port: u16) -> v1::RouterUp {
     v1::RouterUp {
-        information: tlvs.into_iter().flat_map(Tlvs::iter).map(information).collect(),
+        information: information(tlvs, bmp_names::initiation_tlv),
         sys_name: tlvs.and_then(|tlvs| text(tlvs, type_of::SYS_NAME)),
         sys_descr: tlvs.and_then(|tlvs| text(tlvs, type_of::SYS_DESCR)),
         remote_port: remote_port.into(),
@@ -145,7 +192,7 @@ pub fn router_down(
 ) -> v1::RouterDown {
     v1::RouterDown {
         reason: reason.into(),
-        information: tlvs.into_iter().flat_map(Tlvs::iter).map(information).collect(),
+        information: information(tlvs, bmp_names::termination_tlv),
         detail: detail.to_owned(),
     }
 }

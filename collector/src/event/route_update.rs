@@ -8,7 +8,7 @@ use crate::{
         Aggregator, AsPath, AsWidth, AttributeError, Attributes, NlriField, Nlris, PathIds, Prefix,
         Update, Verdict,
     },
-    bmp::View,
+    bmp::{RouteTlv, View},
 };
 
 /// Field number of `route_update` in `ribstream.v1.Event`.
@@ -27,6 +27,7 @@ mod field {
     pub(super) const OVERRULED: u32 = 9;
     pub(super) const ATTRIBUTE_ERRORS: u32 = 10;
     pub(super) const MORE: u32 = 11;
+    pub(super) const TLVS: u32 = 12;
 }
 
 /// Field numbers of `ribstream.v1.PathAttributes`.
@@ -81,18 +82,41 @@ pub struct Context {
 
 /// Writes the body for one Route Monitoring message: its first UPDATE, and the
 /// further ones, if any, inside of it.
-pub fn write(writer: &mut Writer, updates: &[(Context, Update<'_>)]) {
-    let Some((first, more)) = updates.split_first() else { return };
+pub fn write(writer: &mut Writer, updates: &[(Context, Update<'_>)], tlvs: &[RouteTlv<'_>]) {
+    let Some(((context, first), more)) = updates.split_first() else { return };
     writer.message(BODY, |w| {
-        write_update(w, first);
-        for update in more {
-            w.message(field::MORE, |w| write_update(w, update));
+        write_update(w, context, first);
+        for (context, update) in more {
+            w.message(field::MORE, |w| write_update(w, context, update));
+        }
+        for tlv in tlvs {
+            w.message(field::TLVS, |w| write_tlv(w, tlv));
         }
     });
 }
 
+fn write_tlv(w: &mut Writer, tlv: &RouteTlv<'_>) {
+    w.uint(1, tlv.kind.into());
+    if let Some(index) = tlv.index {
+        w.optional_uint(2, index.into());
+    }
+    if let Some(enterprise) = tlv.enterprise {
+        w.optional_uint(4, enterprise.into());
+    }
+    match tlv.path_marking() {
+        Some((status, reason)) => w.message(3, |w| {
+            w.uint(1, status.into());
+            if let Some(reason) = reason {
+                w.optional_uint(2, reason.into());
+            }
+        }),
+        None => w.bytes(15, tlv.value),
+    }
+}
+
+/// Writes one UPDATE: the fields of a `RouteUpdate`.
 #[inline]
-fn write_update(w: &mut Writer, (context, update): &(Context, Update<'_>)) {
+pub fn write_update(w: &mut Writer, context: &Context, update: &Update<'_>) {
     w.uint(field::VIEW, number(v1::RibView::from(context.view)));
     if !update.announced.is_empty() || update.attributes.treat_as_withdraw() {
         w.message(field::ATTRIBUTES, |w| write_attributes(w, &update.attributes));

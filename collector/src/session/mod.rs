@@ -4,27 +4,29 @@
 
 mod counters;
 mod dump;
+mod mirror;
 mod peer;
+mod peers;
+mod updates;
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use prost::Message as _;
 use ribstream_proto::{record, v1};
 use smallvec::SmallVec;
 
 pub use counters::Counters;
-use peer::{Peer, Reading};
+use peers::Peers;
+use updates::Updates;
 
 use crate::{
-    bgp::{self, AsWidth, NlriField, PathIds, Update},
-    bmp::{Kind, Message, PeerHeader, PeerId, Tlvs},
+    bmp::{Kind, Message, PeerHeader, RouteMonitoring, Tlvs},
     event::{
         Writer, convert,
         convert::body,
         envelope::{self, Place, SessionFields},
-        route_update,
+        route_mirror, route_update,
     },
-    wire::{Malformed, Reader},
 };
 
 /// Where a session comes from.
@@ -126,7 +128,7 @@ impl Session {
     /// How many peers this session holds up.
     #[must_use]
     pub fn peers_up(&self) -> usize {
-        self.peers.list.iter().filter(|peer| peer.up).count()
+        self.peers.up()
     }
 
     /// The router has sent a Termination: the connection is to be closed.
@@ -145,9 +147,15 @@ impl Session {
         if !self.router_is_up && kind != Kind::Initiation {
             self.router_up(None, place, sink);
         }
-        match Message::parse(frame) {
-            Ok(Message::RouteMonitoring(header, updates)) => {
-                self.route_monitoring(header, updates, frame, place, sink);
+        let message = Message::parse(frame);
+        if let Some(error) = message.as_ref().ok().and_then(Message::broken) {
+            // Before the event: a Termination's is the session's last.
+            let detail = format!("{}: {error}", kind.name());
+            self.dead_letter("malformed-tlv", &detail, frame, place, sink);
+        }
+        match message {
+            Ok(Message::RouteMonitoring(header, monitoring)) => {
+                self.route_monitoring(header, &monitoring, frame, place, sink);
             }
             Ok(Message::PeerUp(header, up)) => {
                 self.peers.get(&self.router, header).came_up(&up);
@@ -162,8 +170,7 @@ impl Session {
                 self.peer_event(header, place, body::STATS_REPORT, &stats, sink);
             }
             Ok(Message::RouteMirroring(header, tlvs)) => {
-                let mirror = convert::route_mirror(&tlvs);
-                self.peer_event(header, place, body::ROUTE_MIRROR, &mirror, sink);
+                self.route_mirroring(header, &tlvs, place, sink);
             }
             Ok(Message::Initiation(tlvs)) => self.router_up(Some(&tlvs), place, sink),
             Ok(Message::Termination(tlvs)) => {
@@ -227,7 +234,7 @@ impl Session {
             reason: v1::PeerDownReason::SessionLost.into(),
             ..v1::PeerDown::default()
         };
-        for peer in self.peers.list.iter_mut().filter(|peer| peer.up) {
+        for peer in self.peers.iter_mut().filter(|peer| peer.up) {
             peer.up = false;
             // The router's clock says nothing about an end that it did not report.
             let header = PeerHeader { seconds: 0, microseconds: 0, ..peer.header };
@@ -291,23 +298,43 @@ impl Session {
         });
     }
 
+    fn route_mirroring(
+        &mut self,
+        header: PeerHeader,
+        tlvs: &Tlvs<'_>,
+        place: Place,
+        sink: &mut impl Sink,
+    ) {
+        let peer = self.peers.get(&self.router, header);
+        let mirrored = mirror::read(peer, &header, tlvs);
+        let about = Some((&header, peer.table_name.as_str()));
+        envelope::begin(&mut self.writer, &self.fields, place, about);
+        route_mirror::write(&mut self.writer, &mirrored);
+        sink.record(Record {
+            destination: Destination::Events,
+            key: &peer.key,
+            event_type: event_type(body::ROUTE_MIRROR),
+            router: &self.router,
+            value: self.writer.as_slice(),
+        });
+    }
+
     fn route_monitoring(
         &mut self,
         header: PeerHeader,
-        updates: &[u8],
+        monitoring: &RouteMonitoring<'_>,
         frame: &[u8],
         place: Place,
         sink: &mut impl Sink,
     ) {
         let peer = self.peers.get(&self.router, header);
-        peer.has_routes();
-        let mut read = Updates::new();
-        let broken = read_updates(peer, &header, updates, place.received_at, &mut read);
-        let updates = read;
+        peer.has_routes(monitoring);
+        let mut updates = Updates::new();
+        let broken = updates::read(peer, &header, monitoring, place.received_at, &mut updates);
         if !updates.is_empty() {
             let about = Some((&header, peer.table_name.as_str()));
             envelope::begin(&mut self.writer, &self.fields, place, about);
-            route_update::write(&mut self.writer, &updates);
+            route_update::write(&mut self.writer, &updates, &monitoring.tlvs);
             sink.record(Record {
                 destination: Destination::Events,
                 key: &peer.key,
@@ -358,87 +385,6 @@ impl Session {
             router: &self.router,
             value: &letter.encode_to_vec(),
         });
-    }
-}
-
-/// The UPDATEs of one Route Monitoring message: nearly always one.
-type Updates<'f> = SmallVec<[(route_update::Context, Update<'f>); 1]>;
-
-/// Reads the UPDATEs of a Route Monitoring message, up to the first that cannot
-/// be read, and says what is wrong with that.
-fn read_updates<'f>(
-    peer: &mut Peer,
-    header: &PeerHeader,
-    bytes: &'f [u8],
-    now: u64,
-    updates: &mut Updates<'f>,
-) -> Result<(), Malformed> {
-    let view = header.view();
-    let mut reader = Reader::new(bytes);
-    loop {
-        let message = bgp::Message::read(&mut reader)?;
-        let update = Update::parse(message, &mut Reading { peer, view })?;
-        updates.push((context(peer, header, &update, now), update));
-        if !reader.any_left() {
-            return Ok(());
-        }
-    }
-}
-
-/// The peers of a session, found by their Per-Peer Header.
-#[derive(Debug, Default)]
-struct Peers {
-    list: Vec<Peer>,
-    index: HashMap<PeerId, usize>,
-    /// Messages of a peer come in bursts: the last one is looked at first.
-    last: usize,
-}
-
-impl Peers {
-    /// The peer that `header` names, which becomes its latest header.
-    #[inline]
-    fn get(&mut self, router: &str, header: PeerHeader) -> &mut Peer {
-        let id = header.id();
-        if self.list.get(self.last).is_none_or(|peer| peer.id != id) {
-            self.last = *self.index.entry(id).or_insert_with(|| {
-                self.list.push(Peer::new(router, header));
-                self.list.len() - 1
-            });
-        }
-        let peer = &mut self.list[self.last];
-        peer.header = header;
-        peer
-    }
-}
-
-/// What the session knows of an UPDATE beside its bytes.
-fn context(
-    peer: &mut Peer,
-    header: &PeerHeader,
-    update: &Update<'_>,
-    now: u64,
-) -> route_update::Context {
-    let view = header.view();
-    if let Some(family) = update.end_of_rib {
-        peer.dumps.end_of_rib(view, family, now);
-    }
-    let mut initial_dump = false;
-    for field in &update.announced {
-        initial_dump |= peer.dumps.announced(view, field.family, now);
-    }
-    let overruled = |field: &NlriField<'_>| -> Option<PathIds> {
-        field.path_ids.filter(|taken| *taken != peer.path_ids_negotiated(view, field.family))
-    };
-    route_update::Context {
-        view,
-        filtered: header.is_filtered(),
-        claimed_as_width: if header.claims_two_octet_as_path() {
-            AsWidth::Two
-        } else {
-            AsWidth::Four
-        },
-        path_ids_overruled: update.announced.iter().chain(&update.withdrawn).find_map(overruled),
-        initial_dump,
     }
 }
 

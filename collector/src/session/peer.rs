@@ -1,11 +1,12 @@
 //! What a session knows of one peer.
 
 use ribstream_proto::{family::AfiSafi, record};
+use smallvec::SmallVec;
 
 use super::dump::Dumps;
 use crate::{
     bgp::{AddPathMode, AsWidth, Open, PathIds, ReadAs},
-    bmp::{PeerHeader, PeerId, PeerUp, View, type_of},
+    bmp::{PeerHeader, PeerId, PeerUp, RouteMonitoring, View, type_of},
 };
 
 /// A peer, from the first message that names it to the end of the session.
@@ -24,7 +25,27 @@ pub(super) struct Peer {
     announced: bool,
     pub(super) dumps: Dumps,
     opens: Option<Opens>,
+    /// The Peer Ups of the BGP session that is up.
+    views_up: SmallVec<[UpOf; 2]>,
     learned: Vec<(View, AfiSafi, PathIds)>,
+}
+
+/// What tells the Peer Ups of one BGP session from those of the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct UpOf {
+    view: View,
+    ports: (u16, u16),
+    router_time: Option<u64>,
+}
+
+impl UpOf {
+    fn new(header: &PeerHeader, up: &PeerUp<'_>) -> Self {
+        Self {
+            view: header.view(),
+            ports: (up.local_port, up.remote_port),
+            router_time: header.router_time(),
+        }
+    }
 }
 
 /// What the OPENs of a peer say of the encoding of its UPDATEs.
@@ -79,12 +100,14 @@ impl Peer {
             announced: false,
             dumps: Dumps::default(),
             opens: None,
+            views_up: SmallVec::new(),
             learned: Vec::new(),
         }
     }
 
     /// A Peer Up.
     pub(super) fn came_up(&mut self, up: &PeerUp<'_>) {
+        let another_view = self.up && self.is_another_view(up);
         self.up = true;
         self.announced = true;
         self.table_name = up
@@ -93,8 +116,20 @@ impl Peer {
             .map(|name| String::from_utf8_lossy(name).into_owned())
             .unwrap_or_default();
         self.opens = Some(Opens::new(up));
-        self.learned.clear();
-        self.dumps.restart();
+        if !another_view {
+            self.views_up.clear();
+            self.learned.clear();
+            self.dumps.restart();
+        }
+        self.views_up.push(UpOf::new(&self.header, up));
+    }
+
+    /// Whether a Peer Up tells of the same BGP session as the last, for another of
+    /// its tables: routers send one for each. Then the tables' dumps go on.
+    fn is_another_view(&self, up: &PeerUp<'_>) -> bool {
+        let new = UpOf::new(&self.header, up);
+        !self.views_up.contains(&new)
+            && self.views_up.last().is_some_and(|last| UpOf { view: new.view, ..*last } == new)
     }
 
     /// A Peer Down.
@@ -103,15 +138,25 @@ impl Peer {
         self.announced = true;
     }
 
-    /// A Route Monitoring. It holds the peer up where the router has never said
-    /// so itself (GoBGP sends no Peer Up for its Loc-RIB).
-    pub(super) fn has_routes(&mut self) {
-        if !self.announced {
-            self.up = true;
+    /// A Route Monitoring. It holds the peer up, and names its table, where the
+    /// router has never said so itself (GoBGP sends no Peer Up for its Loc-RIB).
+    pub(super) fn has_routes(&mut self, monitoring: &RouteMonitoring<'_>) {
+        if self.announced {
+            return;
+        }
+        self.up = true;
+        if let Some(name) = monitoring.table_name() {
+            self.table_name = String::from_utf8_lossy(name).into_owned();
         }
     }
 
-    /// Whether a message's OPENs and its NLRI disagree on path identifiers.
+    /// The width of AS numbers by the OPENs and the A flag.
+    pub(super) fn as_width(&self, header: &PeerHeader) -> AsWidth {
+        let four = self.opens.as_ref().is_none_or(|opens| opens.four_octet_as);
+        if header.claims_two_octet_as_path() || !four { AsWidth::Two } else { AsWidth::Four }
+    }
+
+    /// Whether NLRI carry path identifiers by the OPENs.
     pub(super) fn path_ids_negotiated(&self, view: View, family: AfiSafi) -> PathIds {
         self.opens.as_ref().map_or(PathIds::Absent, |opens| opens.path_ids(view, family))
     }
@@ -121,19 +166,22 @@ impl Peer {
 pub(super) struct Reading<'p> {
     pub(super) peer: &'p mut Peer,
     pub(super) view: View,
+    pub(super) monitoring: &'p RouteMonitoring<'p>,
 }
 
 impl ReadAs for Reading<'_> {
     fn as_width(&self) -> AsWidth {
-        let four = self.peer.opens.as_ref().is_none_or(|opens| opens.four_octet_as);
-        if self.peer.header.claims_two_octet_as_path() || !four {
-            AsWidth::Two
-        } else {
+        if self.monitoring.has_four_octet_as() {
             AsWidth::Four
+        } else {
+            self.peer.as_width(&self.peer.header)
         }
     }
 
     fn path_ids(&self, family: AfiSafi) -> PathIds {
+        if let Some(stateless) = self.monitoring.path_ids(self.view, family) {
+            return stateless;
+        }
         let learned = self.peer.learned.iter().find(|(v, f, _)| *v == self.view && *f == family);
         learned.map_or_else(
             || self.peer.path_ids_negotiated(self.view, family),
