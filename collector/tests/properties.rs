@@ -167,6 +167,7 @@ fn evpn_nlri(
     content.extend(labels);
     let length = u8::try_from(content.len()).unwrap();
     [&[route_type, length][..], &content].concat()
+}
 
 #[test]
 fn an_event_decoded_encoded_and_decoded_again_is_the_same() {
