@@ -11,10 +11,13 @@ use crate::v1::{LinkStateNlri, LinkStateNode};
 /// with its number; the protocol L1, L2, O, D, S, O3, B, RSVP, SR or its number.
 /// I is the identifier, N the local and R the remote node, L the link, P the
 /// prefix, S the SID. Of a node: c AS, b BGP-LS identifier, a OSPF area, s IS-IS
-/// identifier, r OSPF router, d designated router, q BGP router, m member AS. Of a
+/// identifier, r OSPF router, d designated router, q BGP router, m member AS; other
+/// router identifiers are bare. Of a
 /// link: l identifiers, i interface, n neighbour, t topology. Of a prefix: t
-/// topology, o OSPF route type, p prefix. Of a SID: t topology, s SID. What else
-/// there is, by its type in hexadecimal digits: `[0x22a=…]`.
+/// topology, o OSPF route type, p prefix. Of a SID: t topology, s SID. Of a
+/// policy's candidate path (C): po protocol, f flags, e endpoint, c color, as and oa
+/// originator, di discriminator. What else there is, by its type in hexadecimal
+/// digits: `[0x10e=…]`.
 #[must_use]
 pub fn link_state(nlri: &LinkStateNlri) -> String {
     Nlri(nlri).to_string()
@@ -90,6 +93,7 @@ impl Display for Nlri<'_> {
             _ if descriptors.is_empty() => Ok(()),
             2 => write!(f, "[L{descriptors}]"),
             3 | 4 => write!(f, "[P{descriptors}]"),
+            5 => write!(f, "[C{descriptors}]"),
             6 => write!(f, "[S{descriptors}]"),
             _ => write!(f, "{descriptors}"),
         }
@@ -119,6 +123,12 @@ impl Display for Descriptors<'_> {
         }
         if let Some(reachable) = &nlri.prefix {
             write!(f, "[p{}]", prefix(reachable))?;
+        }
+        if let Some(path) = &nlri.candidate_path {
+            write!(f, "[po{}][f{:#04x}]", path.protocol_origin, path.flags)?;
+            write!(f, "[e{}][c{}]", address(&path.endpoint), path.color)?;
+            write!(f, "[as{}][oa{}]", path.originator_asn, address(&path.originator))?;
+            write!(f, "[di{}]", path.discriminator)?;
         }
         for sid in &nlri.srv6_sids {
             write!(f, "[s{}]", address(sid))?;
@@ -159,6 +169,9 @@ impl Display for Node<'_> {
         if !node.bgp_router_id.is_empty() {
             write!(f, "[q{}]", address(&node.bgp_router_id))?;
         }
+        for id in &node.router_ids {
+            write!(f, "[{}]", address(id))?;
+        }
         if let Some(asn) = node.member_asn {
             write!(f, "[m{asn}]")?;
         }
@@ -174,7 +187,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::v1::{Prefix, RawTlv};
+    use crate::v1::{LinkStateCandidatePath, Prefix, RawTlv};
 
     fn isis(id: &'static [u8]) -> LinkStateNode {
         LinkStateNode {
@@ -256,15 +269,42 @@ mod tests {
             srv6_sids: vec![Bytes::from_static(&[
                 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
             ])],
-            other: vec![RawTlv { r#type: 554, value: Bytes::from_static(&[1, 2]) }],
+            other: vec![RawTlv { r#type: 270, value: Bytes::from_static(&[1, 2]) }],
             ..LinkStateNlri::default()
         };
         assert_eq!(
             link_state(&nlri),
-            "[S][B][I0x0][N[q192.0.2.1][m64512]][S[s2001:db8::1][0x22a=0102]]"
+            "[S][B][I0x0][N[q192.0.2.1][m64512]][S[s2001:db8::1][0x10e=0102]]"
         );
         nlri.nlri_type = 77;
         assert_eq!(link_state(&nlri), "[u77]");
+    }
+
+    #[test]
+    fn a_policy_reads_with_its_headend_and_candidate_path() {
+        let nlri = LinkStateNlri {
+            nlri_type: 5,
+            protocol_id: 9,
+            local_node: Some(LinkStateNode {
+                asn: Some(65001),
+                bgp_router_id: Bytes::from_static(&[192, 0, 2, 1]),
+                router_ids: vec![Bytes::from_static(&[192, 0, 2, 1])],
+                ..LinkStateNode::default()
+            }),
+            candidate_path: Some(LinkStateCandidatePath {
+                protocol_origin: 2,
+                flags: 0,
+                endpoint: Bytes::from_static(&[192, 0, 2, 2]),
+                color: 101,
+                originator_asn: 65001,
+                originator: Bytes::from_static(&[192, 0, 2, 1]),
+                discriminator: 100,
+            }),
+            ..LinkStateNlri::default()
+        };
+        let expected = "[SP][SR][I0x0][N[c65001][q192.0.2.1][192.0.2.1]]\
+                        [C[po2][f0x00][e192.0.2.2][c101][as65001][oa192.0.2.1][di100]]";
+        assert_eq!(link_state(&nlri), expected);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! BGP-LS (RFC 9552, 5.2; RFC 9514, 6).
+//! BGP-LS (RFC 9552, 5.2; RFC 9514, 6; RFC 9857, 4).
 //!
 //! ```text
 //! | NLRI Type (2) | Length (2) | Route Distinguisher (8: SAFI 72) |
@@ -70,6 +70,7 @@ fn descriptor(tlv: Tlv<'_>, nlri_type: u16, into: &mut v1::LinkStateNlri) -> Opt
         264 => once(&mut into.ospf_route_type, tlv::u8(value)?),
         265 => once(&mut into.prefix, reachability(value, nlri_type)?),
         518 => tlv::exactly::<16>(value).map(|sid| into.srv6_sids.push(sid)),
+        554 => once(&mut into.candidate_path, candidate_path(value)?),
         _ => None,
     }
 }
@@ -84,6 +85,8 @@ fn node(value: &[u8]) -> Option<v1::LinkStateNode> {
         515 => once_bytes(&mut node.igp_router_id, tlv::some(value)?),
         516 => once_bytes(&mut node.bgp_router_id, tlv::exactly::<4>(value)?),
         517 => once(&mut node.member_asn, tlv::u32(value)?),
+        1028 => tlv::exactly::<4>(value).map(|id| node.router_ids.push(id)),
+        1029 => tlv::exactly::<16>(value).map(|id| node.router_ids.push(id)),
         _ => None,
     });
     node.other = other.ok()?;
@@ -106,6 +109,31 @@ fn reachability(value: &[u8], nlri_type: u16) -> Option<v1::Prefix> {
         *address.get_mut(used - 1)? &= 0xff << spare;
     }
     Some(v1::Prefix { address: address.into(), length: length.into() })
+}
+
+/// Protocol origin (1), flags (1), reserved (2), endpoint (4, or 16 with flag 0x80),
+/// color (4), originator's AS (4) and address (4, or 16 with flag 0x40),
+/// discriminator (4).
+fn candidate_path(value: &[u8]) -> Option<v1::LinkStateCandidatePath> {
+    const WHAT: &str = "SR Policy Candidate Path Descriptor";
+    const IPV6_ENDPOINT: u8 = 0x80;
+    const IPV6_ORIGINATOR: u8 = 0x40;
+    let mut reader = Reader::new(value);
+    let [protocol_origin, flags, _, _] = reader.array(WHAT).ok()?;
+    let octets = |flag| if flags & flag == 0 { 4 } else { 16 };
+    let endpoint = reader.take(octets(IPV6_ENDPOINT), WHAT).ok()?;
+    let color = reader.u32(WHAT).ok()?;
+    let originator_asn = reader.u32(WHAT).ok()?;
+    let originator = reader.take(octets(IPV6_ORIGINATOR), WHAT).ok()?;
+    Some(v1::LinkStateCandidatePath {
+        protocol_origin: protocol_origin.into(),
+        flags: flags.into(),
+        endpoint: Bytes::copy_from_slice(endpoint),
+        color,
+        originator_asn,
+        originator: Bytes::copy_from_slice(originator),
+        discriminator: tlv::u32(reader.take_rest())?,
+    })
 }
 
 #[cfg(test)]
@@ -218,6 +246,30 @@ mod tests {
     }
 
     #[test]
+    fn a_candidate_path_has_addresses_as_long_as_its_flags_say() {
+        let v6 = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        let v4 = [192, 0, 2, 1];
+        let cases: [(u8, &[u8], &[u8]); 3] = [(0, &v4, &v4), (0xc0, &v6, &v6), (0x80, &v6, &v4)];
+        for (flags, endpoint, originator) in cases {
+            let path = [
+                &[2, flags, 0, 0][..],
+                endpoint,
+                &[0, 0, 0, 101, 0, 0, 0xfd, 0xe9],
+                originator,
+                &[0, 0, 0, 100],
+            ];
+            let headend = tlv(256, &[tlv(1028, &v4), tlv(1029, &v6)].concat());
+            let nlri = decoded(&nlri(5, 9, &[headend, tlv(554, &path.concat())]));
+            assert_eq!(nlri.local_node.unwrap().router_ids, [&v4[..], &v6]);
+            let path = nlri.candidate_path.unwrap();
+            assert_eq!((path.protocol_origin, path.flags), (2, flags.into()));
+            assert_eq!((&path.endpoint[..], &path.originator[..]), (endpoint, originator));
+            assert_eq!((path.color, path.originator_asn), (101, 65001));
+            assert_eq!(path.discriminator, 100);
+        }
+    }
+
+    #[test]
     fn a_vpn_route_has_its_distinguisher_before_all_else() {
         let bytes = tlv(1, &[0, 0, 0xfd, 0xe9, 0, 0, 0, 7, 2, 0, 0, 0, 0, 0, 0, 0, 9]);
         let mut route = v1::OtherRoute::default();
@@ -251,7 +303,7 @@ mod tests {
         fn any_bytes_are_decoded_or_refused(
             kind in 0_u16..8,
             protocol in any::<u8>(),
-            known in prop::sample::select(vec![256_u16, 257, 258, 259, 262, 263, 264, 265, 518]),
+            known in prop::sample::select(vec![256_u16, 257, 258, 259, 262, 263, 264, 265, 518, 554]),
             value in prop::collection::vec(any::<u8>(), 0..24),
             rest in prop::collection::vec(any::<u8>(), 0..24),
         ) {
