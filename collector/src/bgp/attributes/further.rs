@@ -2,14 +2,46 @@
 
 use ribstream_proto::v1;
 
-use super::{RawAttribute, Verdict};
+use super::{
+    RawAttribute, Rules, Verdict, aigp, attr_set, attribute_type as ty, bfd_discriminator, copy,
+    domain_path, multiple, pmsi_tunnel, prefix_sid, tunnel_encapsulation,
+};
 use crate::wire::Malformed;
 
-/// Decodes an attribute into its field of `into`. `None` where it is none of
-/// those that are decoded here.
+/// Decodes an attribute into its field of `into`, which is made when the first of
+/// them comes. `None` where it is none of those that are decoded here.
 pub(super) fn take(
-    _attribute: RawAttribute<'_>,
-    _into: &mut v1::PathAttributes,
+    attribute: RawAttribute<'_>,
+    into: &mut Option<Box<v1::PathAttributes>>,
 ) -> Option<Result<(), (Verdict, Malformed)>> {
-    None
+    let RawAttribute { kind, value, .. } = attribute;
+    let rules = Rules::of(kind)?;
+    let taken =
+        match kind {
+            ty::PMSI_TUNNEL => pmsi_tunnel::decode(value)
+                .map(|v| into.get_or_insert_default().pmsi_tunnel = Some(v)),
+            ty::TUNNEL_ENCAPSULATION => tunnel_encapsulation::decode(value)
+                .map(|v| into.get_or_insert_default().tunnel_encapsulation = Some(v)),
+            ty::IPV6_EXTENDED_COMMUNITIES => {
+                multiple(value, 20, "IPv6 EXTENDED COMMUNITIES").map(|v| {
+                    into.get_or_insert_default().ipv6_extended_communities =
+                        v.chunks_exact(20).map(copy).collect();
+                })
+            }
+            ty::AIGP => aigp::decode(value).map(|v| into.get_or_insert_default().aigp = Some(v)),
+            ty::DOMAIN_PATH => domain_path::decode(value)
+                .map(|v| into.get_or_insert_default().domain_path = Some(v)),
+            ty::BFD_DISCRIMINATOR => bfd_discriminator::decode(value)
+                .map(|v| into.get_or_insert_default().bfd_discriminator = Some(v)),
+            ty::PREFIX_SID => {
+                return Some(
+                    prefix_sid::decode(value)
+                        .map(|v| into.get_or_insert_default().prefix_sid = Some(v)),
+                );
+            }
+            ty::ATTR_SET => attr_set::decode(value)
+                .map(|v| into.get_or_insert_default().attr_set = Some(Box::new(v))),
+            _ => return None,
+        };
+    Some(taken.map_err(|reason| (rules.on_value, reason)))
 }
