@@ -22,22 +22,53 @@ order by router, peer_type, peer, asn;
 
 \echo '-- Routes received, by view and family'
 with events as (
-    select session, peer_id, view, afi, safi, action, prefix::text as nlri from route_events
+    select session, peer_id, view, afi, safi, action,
+        concat_ws(' ', route_distinguisher, prefix) as nlri from route_events
     union all
-    select session, peer_id, view, afi, safi, action, null from other_events
+    select session, peer_id, view, afi, safi, action, nlri_text from evpn_events
+    union all
+    select session, peer_id, view, afi, safi, action,
+        concat_ws(' ', route_distinguisher, coalesce(nlri_text, encode(nlri, 'hex')))
+        from other_events
 )
 select r.identity as router, rib_view_name(e.view) as rib_view, family_name(e.afi, e.safi) as family,
     count(*) filter (where e.action = 'announce') as announced,
     count(*) filter (where e.action = 'withdraw') as withdrawn,
-    count(distinct e.nlri) as prefixes
+    count(distinct e.nlri) as routes
 from events e
 join peers p on p.id = e.peer_id
 join latest on latest.router_id = p.router_id and latest.session = e.session
 join routers r on r.id = p.router_id
 group by 1, 2, 3
 order by 1, 2, 3;
-\echo '   (a family that is not decoded yet counts NLRI fields, and keeps their bytes)'
-\echo
+
+\echo '-- EVPN: the first routes of each type'
+with numbered as (
+    select l.*, row_number() over (
+        partition by l.route_type order by l.session, l.sequence, l.ordinal) as number
+    from evpn_log l
+    join peers p on p.id = l.peer_id
+    join latest on latest.router_id = p.router_id and latest.session = l.session
+    where l.action = 'announce' and l.rib_view = 'adj-rib-in-pre'
+)
+select route_type, nlri_text as route, coalesce(vnis, labels) as labels, next_hop,
+    array_to_string(extended_communities, ' ') as extended_communities
+from numbered where number <= 2
+order by route_type, number;
+
+\echo '-- Flow specifications and other routes: some of each family'
+with numbered as (
+    select l.*, row_number() over (
+        partition by l.family order by l.session, l.sequence, l.ordinal) as number
+    from other_log l
+    join peers p on p.id = l.peer_id
+    join latest on latest.router_id = p.router_id and latest.session = l.session
+    where l.action = 'announce' and l.rib_view = 'adj-rib-in-pre'
+)
+select family, route_distinguisher as rd, left(nlri_text, 80) as route,
+    array_to_string(extended_communities, ' ') as extended_communities
+from numbered where number <= 3
+order by family, number;
 
 \echo '-- The most unstable prefixes: changes after the initial dump'
 select r.identity as router, e.prefix, count(*) as changes,

@@ -23,7 +23,7 @@ use rdkafka::{
 };
 use ribstream_proto::{
     record::{self, HEADER_ROUTER},
-    v1::{Event, RouteUpdate, Routes, event::Body},
+    v1::{Event, Prefix, RouteUpdate, Routes, event::Body},
 };
 use ribstream_runtime::{kafka::KafkaOptions, units::duration};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,7 @@ pub struct TapOptions {
     /// Only events of the peer with this address
     #[arg(long, env = "RIBSTREAM_PEER", value_name = "ADDRESS")]
     pub peer: Option<IpAddr>,
-    /// Only routes of this prefix or of more specific ones; messages without such a route are left out
+    /// Only routes of this prefix or of more specific ones, EVPN routes by their prefix or host; messages without such a route are left out
     #[arg(long, env = "RIBSTREAM_PREFIX", value_name = "PREFIX")]
     pub prefix: Option<Network>,
     /// Begin with the oldest event that Kafka has, not with the next
@@ -268,11 +268,15 @@ fn wanted(event: &mut Event, options: &TapOptions) -> bool {
 fn retain(update: &mut RouteUpdate, wanted: Network) -> bool {
     let keep = |routes: &mut Vec<Routes>| {
         for routes in &mut *routes {
-            routes.prefixes.retain(|route| {
-                route.prefix.as_ref().is_some_and(|p| wanted.contains(&p.address, p.length))
-            });
+            let inside = |prefix: &Option<Prefix>| {
+                prefix.as_ref().is_some_and(|p| wanted.contains(&p.address, p.length))
+            };
+            let host_inside =
+                |ip: &[u8]| wanted.contains(ip, u32::try_from(ip.len() * 8).unwrap_or_default());
+            routes.prefixes.retain(|route| inside(&route.prefix));
+            routes.evpn.retain(|route| inside(&route.prefix) || host_inside(&route.ip));
         }
-        routes.retain(|routes| !routes.prefixes.is_empty());
+        routes.retain(|routes| !(routes.prefixes.is_empty() && routes.evpn.is_empty()));
     };
     keep(&mut update.announced);
     keep(&mut update.withdrawn);

@@ -12,6 +12,7 @@ use ribstream_collector::{
     frame::next_frame,
     listener, run,
 };
+use ribstream_proto::family::AfiSafi;
 use ribstream_testkit::captures::{capture, stats};
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
@@ -20,16 +21,6 @@ use tokio_util::sync::CancellationToken;
 /// Views: as the captures' counts name them, and by number.
 const VIEWS: [(&str, i32); 5] =
     [("adjin-pre", 1), ("adjin-post", 2), ("adjout-pre", 3), ("adjout-post", 4), ("locrib", 5)];
-
-/// Families whose NLRI are prefixes, by name and by number.
-const FAMILIES: [(&str, i32, i32); 6] = [
-    ("ipv4-unicast", 1, 1),
-    ("ipv6-unicast", 2, 1),
-    ("ipv4-labeled", 1, 4),
-    ("ipv6-labeled", 2, 4),
-    ("vpnv4", 1, 128),
-    ("vpnv6", 2, 128),
-];
 
 /// Sends a stream to a collector, as a router that closes at once, and waits until all that
 /// the collector makes of it is in the topic.
@@ -78,6 +69,62 @@ fn count(value: &Value) -> i64 {
     value.as_i64().unwrap_or_default()
 }
 
+/// Every family that Ribstream has a name for.
+fn families() -> Vec<AfiSafi> {
+    let named = |family: &AfiSafi| !family.name().contains('/');
+    [1, 2, 25, 16_388, 16_397]
+        .into_iter()
+        .flat_map(|afi| (0..=u8::MAX).map(move |safi| AfiSafi::new(afi, safi)))
+        .filter(named)
+        .collect()
+}
+
+/// The table that the routes of a family are in.
+fn table(family: AfiSafi) -> &'static str {
+    match (family.afi, family.safi) {
+        (1 | 2, 1 | 2 | 4 | 128 | 129) => "route_events",
+        (25, 70) => "evpn_events",
+        _ => "other_events",
+    }
+}
+
+/// The routes of every view and family, of EVPN by type, are rows of their table, and there
+/// are no others.
+async fn check_routes(bed: &Bed, stats: &Value) {
+    let mut expected = 0;
+    for (view, number) in VIEWS {
+        for family in families() {
+            let counts = &stats["totals"][view][&*family.name()];
+            let of_family =
+                format!("view = {number} and afi = {} and safi = {}", family.afi, family.safi);
+            for (what, action) in [("announced", "announce"), ("withdrawn", "withdraw")] {
+                let rows = format!(
+                    "select count(*) from {} where {of_family} and action = '{action}'",
+                    table(family)
+                );
+                let stored = bed.number(&rows).await;
+                assert_eq!(stored, count(&counts[what]), "{view} {family} {action}");
+                expected += stored;
+                for route_type in 1..=11 {
+                    let of_type = &counts[format!("{what}_rt{route_type}")];
+                    if table(family) == "evpn_events" {
+                        let rows =
+                            bed.number(&format!("{rows} and route_type = {route_type}")).await;
+                        assert_eq!(rows, count(of_type), "{view} {action} type {route_type}");
+                    }
+                }
+            }
+            let rows = format!(
+                "select count(*) from peer_events where {of_family} and kind = 'end-of-rib'"
+            );
+            assert_eq!(bed.number(&rows).await, count(&counts["eor"]), "{view} {family}");
+        }
+    }
+    let all = "(select count(*) from route_events) + (select count(*) from evpn_events) \
+               + (select count(*) from other_events)";
+    assert_eq!(bed.number(all).await, expected);
+}
+
 /// Every message of a capture is in the database, with the counts of its `stats.json`.
 async fn check(name: &str) {
     let (Some(stream), Some(stats)) = (capture(name), stats(name)) else { return };
@@ -85,23 +132,7 @@ async fn check(name: &str) {
     collect(&bed, &stream).await;
     store(&bed).await;
 
-    for (view, number) in VIEWS {
-        for (family, afi, safi) in FAMILIES {
-            let expected = &stats["totals"][view][family];
-            let of_family = format!("view = {number} and afi = {afi} and safi = {safi}");
-            for (what, action) in [("announced", "announce"), ("withdrawn", "withdraw")] {
-                let rows = format!(
-                    "select count(*) from route_events where {of_family} and action = '{action}'"
-                );
-                let rows = bed.number(&rows).await;
-                assert_eq!(rows, count(&expected[what]), "{view} {family} {action}");
-            }
-            let rows = format!(
-                "select count(*) from peer_events where {of_family} and kind = 'end-of-rib'"
-            );
-            assert_eq!(bed.number(&rows).await, count(&expected["eor"]), "{view} {family}");
-        }
-    }
+    check_routes(&bed, &stats).await;
     let messages = &stats["messages"];
     let ups = "select count(*) from peer_events where kind = 'up'";
     assert_eq!(bed.number(ups).await, count(&messages["peer-up"]));
@@ -152,17 +183,36 @@ async fn every_message_of_fulltable_gobgp_1p_ends_as_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nlri_of_families_not_decoded_are_rows_with_their_bytes() {
+async fn routes_of_every_family_are_rows_with_what_tells_them_from_others() {
     let Some(stream) = capture("gobgp336-multi") else { return };
     let bed = Bed::new(3).await;
     collect(&bed, &stream).await;
     store(&bed).await;
-    let families = "select string_agg(distinct family_name(afi, safi), ' ') from other_events \
-                    where length(nlri) > 0";
-    let families = bed.text(families).await;
-    for family in ["evpn", "ipv4-flowspec", "ipv6-flowspec", "vpnv4-flowspec", "rtc", "ipv4-mup"] {
-        assert!(families.split(' ').any(|name| name == family), "{family} in {families}");
+    for undecoded in [
+        "other_events where nlri_text is null or nlri_json is null",
+        "evpn_events where route_distinguisher is null",
+        "evpn_events where (mac is null) = (route_type = 2)",
+        "evpn_events where (prefix is null) = (route_type = 5)",
+        "evpn_events where (esi is null) = (route_type in (1, 2, 4, 5))",
+        "evpn_events where (originator is null) = (route_type in (3, 4))",
+        "evpn_events where (ethernet_tag is null) = (route_type <> 4)",
+        "evpn_events where action = 'announce' and route_type in (1, 2, 5) \
+         and labels is null and vnis is null",
+    ] {
+        assert_eq!(
+            bed.number(&format!("select count(*) from {undecoded}")).await,
+            0,
+            "{undecoded}"
+        );
     }
+    let samples = bed
+        .text(
+            "select string_agg(distinct concat_ws(' ', family_name(afi, safi), nlri_text), E'\\n') \
+             from (select afi, safi, nlri_text from other_events \
+                   union all select afi, safi, nlri_text from evpn_events) as routes",
+        )
+        .await;
+    println!("{samples}");
 }
 
 /// The churn capture through ingesters that are disturbed as `disturb` says: the tables are

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::{Bed, Speaker, attributes, routes};
-use ribstream_proto::v1::{
-    Aggregator, AsPath, AsPathSegment, AsPathSegmentType, AttributeError, AttributeVerdict,
-    Capability, Family, Heartbeat, InformationTlv, LargeCommunity, MirroredTlv, Notification, Open,
-    Overruled, PathAttributes, PeerDown, PeerDownReason, PeerUp, Prefix, PrefixRoute, RawAttribute,
-    RibView, RouteMirror, RouteUpdate, RouterDown, RouterUp, Routes, Statistic, StatsReport,
-    event::Body,
+use ribstream_proto::{
+    text,
+    v1::{
+        Aggregator, AsPath, AsPathSegment, AsPathSegmentType, AttributeError, AttributeVerdict,
+        BgpMessage, Capability, Family, Heartbeat, InformationTlv, LargeCommunity, MirroredTlv,
+        Notification, Open, Overruled, PathAttributes, PeerDown, PeerDownReason, PeerUp, Prefix,
+        PrefixRoute, RawAttribute, RibView, RouteMirror, RouteUpdate, RouterDown, RouterUp, Routes,
+        Statistic, StatsReport, bgp_message::Body as Mirrored, event::Body,
+    },
 };
 
 fn segment(r#type: AsPathSegmentType, asns: &[u32]) -> AsPathSegment {
@@ -101,8 +104,9 @@ async fn a_route_keeps_all_of_its_attributes() {
     assert_eq!(
         row(&bed, "route_events", columns).await,
         "(incomplete,\"(64512) 65001 4200000000 {65003,65004}\",,4294967295,200,t,65009,10.0.0.9,\
-         \"{65001:100,65535:65281}\",{0002fde800000064},{4200000000:1:2},10.0.0.8,\
+         \"{65001:100,65535:65281}\",{%},{4200000000:1:2},10.0.0.8,\
          \"{10.0.0.7,10.0.0.6}\",65010)"
+            .replace('%', &text::extended_community(0x0002_fde8_0000_0064))
     );
     assert_eq!(
         bed.text("select other_attributes || attribute_errors from route_events").await,
@@ -201,7 +205,11 @@ async fn peers_and_sessions_come_and_go() {
         Body::RouterUp(RouterUp {
             sys_name: Some("r1\0\\".to_owned()),
             sys_descr: Some("'; drop table routers; --".to_owned()),
-            information: vec![InformationTlv { r#type: 2, value: Bytes::from_static(b"r1\0\xff") }],
+            information: vec![InformationTlv {
+                r#type: 2,
+                value: Bytes::from_static(b"r1\0\xff"),
+                name: "sysName".to_owned(),
+            }],
             remote_port: 50_000,
         }),
         Body::PeerUp(PeerUp {
@@ -217,6 +225,7 @@ async fn peers_and_sessions_come_and_go() {
                 code: 6,
                 subcode: 2,
                 data: Bytes::from_static(b"\x03bye"),
+                ..Notification::default()
             }),
             ..PeerDown::default()
         }),
@@ -233,7 +242,7 @@ async fn peers_and_sessions_come_and_go() {
             ],
         }),
         Body::RouteMirror(RouteMirror {
-            tlvs: vec![MirroredTlv { r#type: 0, value: Bytes::from_static(&[5]) }],
+            tlvs: vec![MirroredTlv { value: Bytes::from_static(&[5]), ..MirroredTlv::default() }],
         }),
         Body::RouterDown(RouterDown {
             reason: 2,
@@ -291,6 +300,86 @@ async fn peers_and_sessions_come_and_go() {
         r"0 adj-rib-in-routes 1000, 1 adj-rib-in-routes-per-family ipv4-unicast \xffffffffffffffff, 2 65531 \x01"
     );
     assert_eq!(row(&bed, "mirrored_messages", "ordinal, type, value").await, r#"(0,0,"\\x05")"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_said_to_a_shutdown_is_text_also_inside_of_a_hard_reset() {
+    let bed = Bed::new(1).await;
+    let mut speaker = Speaker::new(1, 1);
+    let cease = |communication: &str| Notification {
+        code: 6,
+        subcode: 2,
+        shutdown_communication: Some(communication.to_owned()),
+        ..Notification::default()
+    };
+    let hard_reset = |enclosed: Notification| Notification {
+        code: 6,
+        subcode: 9,
+        enclosed: Some(Box::new(enclosed)),
+        ..Notification::default()
+    };
+    let mut down = |notification| {
+        speaker.event(Body::PeerDown(PeerDown {
+            reason: 3,
+            notification: Some(notification),
+            ..PeerDown::default()
+        }))
+    };
+    let long = "\u{1f600}".repeat(20_000);
+    let events = [
+        down(cease("maintenance\0\u{fffd}'\"\\")),
+        down(hard_reset(cease("bye\0"))),
+        down(cease(&long)),
+        down(Notification { code: 4, ..Notification::default() }),
+    ];
+    bed.store(&events).await;
+    let said = "select string_agg(concat_ws('|', sequence, notification_code, notification_subcode, \
+        left(shutdown_communication, 20), length(shutdown_communication), notification_enclosed), \
+        E'\\n' order by sequence) from peer_events";
+    assert_eq!(
+        bed.text(said).await,
+        format!(
+            r#"1|6|2|maintenance\x00{}'"\|19
+2|6|9|bye\x00|7|{{"code": 6, "subcode": 2, "shutdown_communication": "bye\\x00"}}
+3|6|2|{}|20000
+4|4|0"#,
+            '\u{fffd}',
+            "\u{1f600}".repeat(20)
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirrored_message_is_kept_as_sent_and_as_a_structure() {
+    let bed = Bed::new(1).await;
+    let update = update(vec![routes([1])], attributes(65_001));
+    let open = Open { version: 4, raw: Bytes::from_static(&[0xff; 19]), ..Open::default() };
+    let message = |r#type, error: &str, body| {
+        let (value, error) = (Bytes::from_static(&[0xff; 19]), error.to_owned());
+        let message = Some(BgpMessage { r#type, error, body });
+        MirroredTlv { value, message, ..MirroredTlv::default() }
+    };
+    let tlvs = vec![
+        message(1, "", Some(Mirrored::Open(open))),
+        message(2, "", Some(Mirrored::Update(update))),
+        message(4, "", None),
+        message(9, "no such type", None),
+        MirroredTlv { r#type: 1, information: Some(1), ..MirroredTlv::default() },
+    ];
+    bed.store(&[Speaker::new(1, 1).event(Body::RouteMirror(RouteMirror { tlvs }))]).await;
+    let rows = "select string_agg(concat_ws('|', ordinal, type, octet_length(value), message_type, \
+        decoded - 'update', information), E'\\n' order by ordinal) from mirrored_messages";
+    assert_eq!(
+        bed.text(rows).await,
+        r#"0|0|19|1|{"open": {"asn": 0, "version": 4, "hold_time": 0}, "type": 1}
+1|0|19|2|{"type": 2}
+2|0|19|4|{"type": 4}
+3|0|19|9|{"type": 9, "error": "no such type"}
+4|1|0|1"#
+    );
+    let prefix = "select decoded->'update'->'announced'->0->'prefixes'->0->>'prefix' \
+        from mirrored_messages where message_type = 2";
+    assert_eq!(bed.text(prefix).await, "10.0.1.0/24");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,8 +7,13 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use bytes::Bytes;
 use common::{Bed, Speaker, binary};
-use serde_json::Value;
+use ribstream_proto::v1::{
+    EvpnRoute, OtherRoute, RouteTargetMembership, RouteUpdate, Routes, event::Body,
+    other_route::Nlri,
+};
+use serde_json::{Value, json};
 
 fn tap(bed: &Bed, arguments: &[&str]) -> Command {
     let mut command = binary();
@@ -74,6 +79,60 @@ async fn a_tap_prints_the_events_of_a_router_a_peer_or_a_prefix() {
     assert_eq!(announced["route_update"]["announced"][0]["prefixes"].as_array().unwrap().len(), 1);
     let stored = bed.stored().await;
     assert_eq!(stored, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tap_prints_routes_of_every_family_as_people_write_them() {
+    let bed = Bed::new(1).await;
+    let host = |octet: u8, raw: &'static [u8]| EvpnRoute {
+        route_type: 2,
+        route_distinguisher: Bytes::from_static(&[0, 0, 0xfd, 0xe9, 0, 0, 0, 7]),
+        esi: Bytes::from_static(&[0; 10]),
+        mac: Bytes::from_static(&[2, 0, 0, 0, 0, 1]),
+        ip: Bytes::from(vec![10, 0, octet, 1]),
+        raw: Bytes::from_static(raw),
+        ..EvpnRoute::default()
+    };
+    let membership = OtherRoute {
+        raw: Bytes::from_static(&[0]),
+        nlri: Some(Nlri::RouteTargetMembership(RouteTargetMembership::default())),
+        ..OtherRoute::default()
+    };
+    let update = RouteUpdate {
+        view: 1,
+        announced: vec![
+            Routes {
+                afi: 25,
+                safi: 70,
+                evpn: vec![host(1, &[2]), host(9, &[2, 9])],
+                ..Routes::default()
+            },
+            Routes { afi: 1, safi: 132, other: vec![membership], ..Routes::default() },
+        ],
+        ..RouteUpdate::default()
+    };
+    let producer = bed.producer();
+    producer.send(&Speaker::new(1, 1).event(Body::RouteUpdate(update)));
+    producer.flush();
+
+    let (all, _) = lines(tap(&bed, &["--from-beginning"]).spawn().unwrap(), 1);
+    let expected = json!({
+        "route_type": 2,
+        "route_distinguisher": "65001:7",
+        "esi": "00:00:00:00:00:00:00:00:00:00",
+        "mac": "02:00:00:00:00:01",
+        "ip": "10.0.1.1",
+        "raw": "02",
+    });
+    let announced = &all[0]["route_update"]["announced"];
+    assert_eq!(announced[0]["evpn"][0], expected);
+    let membership = json!({"raw": "00", "route_target_membership": {"length": 0}});
+    assert_eq!(announced[1]["other"][0], membership);
+
+    let arguments = ["--from-beginning", "--prefix", "10.0.1.0/24"];
+    let (inside, _) = lines(tap(&bed, &arguments).spawn().unwrap(), 1);
+    let announced = json!([{"afi": 25, "safi": 70, "evpn": [expected]}]);
+    assert_eq!(inside[0]["route_update"]["announced"], announced);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,20 +3,22 @@
 use std::net::IpAddr;
 
 use ribstream_proto::{
-    record,
-    v1::{AsPath, AsPathSegmentType, Origin, PathAttributes},
+    record, text,
+    v1::{AsPath, AsPathSegmentType, Origin, PathAttributes, RouteTlv},
 };
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::{
     copy::{PutColumn, PutOptional, put_decimal},
     json,
 };
 
-/// How many columns [`put`] and [`put_absent`] fill: origin to other_attributes.
-pub(super) const COLUMN_COUNT: i16 = 15;
+/// How many columns [`put`] and [`put_absent`] fill: origin to further_attributes.
+pub(super) const COLUMN_COUNT: i16 = 16;
 
 /// The columns of a route that has attributes.
-pub(super) fn put(row: &mut Vec<u8>, attributes: &PathAttributes) {
+pub(super) fn put(row: &mut Vec<u8>, attributes: &PathAttributes, tlvs: &[RouteTlv]) {
     match attributes.origin.map(Origin::try_from) {
         Some(Ok(Origin::Igp)) => row.put_raw(b"igp"),
         Some(Ok(Origin::Egp)) => row.put_raw(b"egp"),
@@ -46,11 +48,18 @@ pub(super) fn put(row: &mut Vec<u8>, attributes: &PathAttributes) {
         text.push(b':');
         put_decimal(text, community & 0xffff);
     });
-    row.put_text_array(&attributes.extended_communities, |text, community| {
-        for octet in community.to_be_bytes() {
-            put_hex(text, octet);
-        }
-    });
+    let extended: Vec<String> = attributes
+        .extended_communities
+        .iter()
+        .map(|community| text::extended_community(*community))
+        .chain(
+            attributes
+                .ipv6_extended_communities
+                .iter()
+                .map(|community| text::ipv6_extended_community(community)),
+        )
+        .collect();
+    row.put_text_array(&extended, |text, community| text.extend_from_slice(community.as_bytes()));
     row.put_text_array(&attributes.large_communities, |text, community| {
         put_decimal(text, community.global_administrator);
         text.push(b':');
@@ -67,13 +76,38 @@ pub(super) fn put(row: &mut Vec<u8>, attributes: &PathAttributes) {
         .then(|| serde_json::to_value(&attributes.other).ok())
         .flatten();
     row.put_opt_json(other.as_ref().map(json::encode).as_deref());
+    put_further(row, Some(attributes), tlvs);
 }
 
 /// The columns of a route that has none.
-pub(super) fn put_absent(row: &mut Vec<u8>) {
-    for _ in 0..COLUMN_COUNT {
+pub(super) fn put_absent(row: &mut Vec<u8>, tlvs: &[RouteTlv]) {
+    for _ in 1..COLUMN_COUNT {
         row.put_null();
     }
+    put_further(row, None, tlvs);
+}
+
+/// `further_attributes`: what is decoded and has no column of its own.
+fn put_further(row: &mut Vec<u8>, attributes: Option<&PathAttributes>, tlvs: &[RouteTlv]) {
+    fn put<T: Serialize>(object: &mut Map<String, Value>, name: &str, value: Option<&T>) {
+        if let Some(value) = value.and_then(|value| serde_json::to_value(value).ok()) {
+            object.insert(name.to_owned(), value);
+        }
+    }
+    let mut object = Map::new();
+    if let Some(attributes) = attributes {
+        put(&mut object, "pmsi_tunnel", attributes.pmsi_tunnel.as_ref());
+        put(&mut object, "tunnel_encapsulation", attributes.tunnel_encapsulation.as_ref());
+        put(&mut object, "aigp", attributes.aigp.as_ref());
+        put(&mut object, "prefix_sid", attributes.prefix_sid.as_ref());
+        put(&mut object, "attr_set", attributes.attr_set.as_ref());
+        put(&mut object, "bfd_discriminator", attributes.bfd_discriminator.as_ref());
+        put(&mut object, "domain_path", attributes.domain_path.as_ref());
+        put(&mut object, "link_state", attributes.link_state.as_ref());
+    }
+    put(&mut object, "bmp_tlvs", (!tlvs.is_empty()).then_some(&tlvs));
+    let object = (!object.is_empty()).then_some(Value::Object(object));
+    row.put_opt_json(object.as_ref().map(json::encode).as_deref());
 }
 
 /// An AS path as routers print it: `65001 65002 {65003,65004}`, confederation
@@ -110,12 +144,6 @@ fn origin_as(path: &AsPath) -> Option<i64> {
     } else {
         None
     }
-}
-
-fn put_hex(text: &mut Vec<u8>, octet: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    text.push(DIGITS[usize::from(octet >> 4)]);
-    text.push(DIGITS[usize::from(octet & 15)]);
 }
 
 #[cfg(test)]

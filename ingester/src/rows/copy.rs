@@ -47,6 +47,8 @@ pub trait PutColumn {
     fn put_inet(&mut self, value: IpAddr);
     /// `cidr`; octets past `length` bits must be zero.
     fn put_cidr(&mut self, address: &[u8], length: u8);
+    /// `macaddr`.
+    fn put_mac(&mut self, value: [u8; 6]);
     /// `text[]`, null when `values` is empty.
     fn put_text_array<T, F>(&mut self, values: &[T], write: F)
     where
@@ -144,6 +146,11 @@ impl PutColumn for Vec<u8> {
         self.extend_from_slice(address);
     }
 
+    fn put_mac(&mut self, value: [u8; 6]) {
+        self.extend_from_slice(&[0, 0, 0, 6]);
+        self.extend_from_slice(&value);
+    }
+
     fn put_text_array<T, F>(&mut self, values: &[T], mut write: F)
     where
         F: FnMut(&mut Vec<u8>, &T),
@@ -226,10 +233,26 @@ pub trait PutOptional: PutColumn {
         }
     }
 
+    /// `macaddr`.
+    fn put_opt_mac(&mut self, value: Option<[u8; 6]>) {
+        match value {
+            Some(value) => self.put_mac(value),
+            None => self.put_null(),
+        }
+    }
+
     /// `bytea`.
     fn put_opt_raw(&mut self, value: Option<&[u8]>) {
         match value {
             Some(value) => self.put_raw(value),
+            None => self.put_null(),
+        }
+    }
+
+    /// `text`.
+    fn put_opt_text(&mut self, value: Option<&str>) {
+        match value {
+            Some(value) => self.put_text(value),
             None => self.put_null(),
         }
     }

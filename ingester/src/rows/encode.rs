@@ -6,10 +6,8 @@ use ribstream_proto::{
 };
 
 use super::{
-    Change, PeerSlot, RouterSlot, RowError, Rows, SessionChange,
-    change::information,
-    peer,
-    route::{self, UpdateRows},
+    Change, PeerSlot, RouterSlot, RowError, Rows, SessionChange, change::information, peer,
+    update::UpdateRows,
 };
 
 /// What the rows of an event have in common.
@@ -75,7 +73,7 @@ fn append(
         Body::RouteMirror(mirror) => peer::append_mirrored(envelope()?, mirror, rows),
         Body::RouterUp(up) => {
             rows.changes.push(change(SessionChange {
-                remote_port: route::nonzero(up.remote_port),
+                remote_port: nonzero(up.remote_port),
                 sys_name: up.sys_name.clone(),
                 sys_descr: up.sys_descr.clone(),
                 information: information(&up.information),
@@ -108,4 +106,19 @@ fn append(
 /// A number that `bigint` can hold.
 fn number(field: &'static str, value: u64) -> Result<i64, RowError> {
     i64::try_from(value).map_err(|_| RowError::OutOfRange { field, value })
+}
+
+/// A number that its column can hold.
+pub(super) fn small<T, U>(field: &'static str, value: T) -> Result<U, RowError>
+where
+    T: Copy + Into<i64>,
+    U: TryFrom<T>,
+{
+    U::try_from(value)
+        .map_err(|_| RowError::OutOfRange { field, value: value.into().unsigned_abs() })
+}
+
+/// A number that is zero where it is not known.
+pub(super) fn nonzero(value: u32) -> Option<i32> {
+    i32::try_from(value).ok().filter(|value| *value != 0)
 }

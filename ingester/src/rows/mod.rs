@@ -1,8 +1,9 @@
 //! An event as rows, in the binary form that `COPY` takes.
 //!
 //! ```text
-//!  Event ──► encode ──┬──► peer_events, route_events, other_events,     rows of
-//!                     │    stats_reports, mirrored_messages             a Table
+//!  Event ──► encode ──┬──► peer_events, route_events, evpn_events,      rows of
+//!                     │    other_events, stats_reports,                 a Table
+//!                     │    mirrored_messages
 //!                     └──► Change: what it says about a session or peer
 //! ```
 //!
@@ -14,9 +15,13 @@ mod attributes;
 mod change;
 pub mod copy;
 mod encode;
+mod evpn;
 pub mod json;
+mod other;
 mod peer;
+mod reading;
 mod route;
+mod update;
 
 pub use change::{Change, PeerChange, SessionChange};
 pub use encode::encode;
@@ -69,7 +74,9 @@ pub enum Table {
     PeerEvents,
     /// Announcements and withdrawals of prefixes.
     RouteEvents,
-    /// The same in families that are not decoded.
+    /// The same of EVPN routes.
+    EvpnEvents,
+    /// The same of all other routes.
     OtherEvents,
     /// Statistics.
     StatsReports,
@@ -79,9 +86,10 @@ pub enum Table {
 
 impl Table {
     /// All, in the order in which a transaction writes them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::PeerEvents,
         Self::RouteEvents,
+        Self::EvpnEvents,
         Self::OtherEvents,
         Self::StatsReports,
         Self::MirroredMessages,
@@ -93,6 +101,7 @@ impl Table {
         match self {
             Self::PeerEvents => "peer_events",
             Self::RouteEvents => "route_events",
+            Self::EvpnEvents => "evpn_events",
             Self::OtherEvents => "other_events",
             Self::StatsReports => "stats_reports",
             Self::MirroredMessages => "mirrored_messages",
@@ -105,7 +114,8 @@ impl Table {
         match self {
             Self::PeerEvents => peer::COPY_PEER_EVENTS,
             Self::RouteEvents => route::COPY_ROUTE_EVENTS,
-            Self::OtherEvents => route::COPY_OTHER_EVENTS,
+            Self::EvpnEvents => evpn::COPY_EVPN_EVENTS,
+            Self::OtherEvents => other::COPY_OTHER_EVENTS,
             Self::StatsReports => peer::COPY_STATS_REPORTS,
             Self::MirroredMessages => peer::COPY_MIRRORED_MESSAGES,
         }
@@ -186,7 +196,7 @@ pub struct Mark {
 pub struct Rows {
     tables: [TableRows; Table::ALL.len()],
     changes: Vec<Change>,
-    scratch: route::Scratch,
+    scratch: update::Scratch,
 }
 
 impl Rows {

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use ribstream_proto::{
     record,
-    v1::{Family, Open, Peer, PeerDown, PeerDownReason, PeerUp, RouteMirror, StatsReport},
+    v1::{
+        BgpMessage, Family, Notification, Open, Peer, PeerDown, PeerDownReason, PeerUp,
+        RouteMirror, StatsReport,
+    },
 };
 use serde_json::Value;
 
@@ -12,25 +15,25 @@ use super::{
     Change, PeerChange, RowError, Rows, Table,
     change::information,
     copy::{PutColumn, PutOptional},
-    encode::Envelope,
+    encode::{Envelope, nonzero, small},
     json,
-    route::{nonzero, small},
 };
 
 pub(super) const COPY_PEER_EVENTS: &str = "copy peer_events (peer_id, time, router_time, session, \
     sequence, ordinal, kind, view, afi, safi, asn, bgp_id, flags, reason, notification_code, \
-    notification_subcode, notification_data, fsm_event, local_address, local_port, remote_port, \
-    sent_open, sent_open_raw, received_open, received_open_raw, information, data) \
+    notification_subcode, notification_data, shutdown_communication, notification_enclosed, \
+    fsm_event, local_address, local_port, remote_port, sent_open, sent_open_raw, received_open, received_open_raw, information, data) \
     from stdin (format binary)";
-const PEER_EVENTS_COLUMNS: i16 = 27;
+const PEER_EVENTS_COLUMNS: i16 = 29;
 
 pub(super) const COPY_STATS_REPORTS: &str = "copy stats_reports (peer_id, time, router_time, \
     session, sequence, ordinal, type, afi, safi, value, raw) from stdin (format binary)";
 const STATS_REPORTS_COLUMNS: i16 = 11;
 
 pub(super) const COPY_MIRRORED_MESSAGES: &str = "copy mirrored_messages (peer_id, time, \
-    router_time, session, sequence, ordinal, type, value) from stdin (format binary)";
-const MIRRORED_MESSAGES_COLUMNS: i16 = 8;
+    router_time, session, sequence, ordinal, type, value, message_type, decoded, information) \
+    from stdin (format binary)";
+const MIRRORED_MESSAGES_COLUMNS: i16 = 11;
 
 /// The AS number of a Per-Peer Header, which routers leave zero where they do not know it.
 pub(crate) fn header_asn(peer: &Peer) -> Option<i64> {
@@ -82,9 +85,9 @@ pub(super) fn append_up(
     rows.changes.push(change(envelope, peer, None));
     let row = begin(rows, Table::PeerEvents, PEER_EVENTS_COLUMNS, envelope, 0);
     put_header(row, b"up", peer)?;
-    for _ in ["reason", "code", "subcode", "notification data", "fsm_event"] {
-        row.put_null();
-    }
+    row.put_null();
+    put_notification(row, None)?;
+    row.put_null();
     row.put_opt_inet(record::ip(&up.local_address).filter(|address| !address.is_unspecified()));
     row.put_opt_i32(nonzero(up.local_port));
     row.put_opt_i32(nonzero(up.remote_port));
@@ -110,18 +113,7 @@ pub(super) fn append_down(
     let row = begin(rows, Table::PeerEvents, PEER_EVENTS_COLUMNS, envelope, ordinal);
     put_header(row, b"down", peer)?;
     row.put_i32(down.reason);
-    match &down.notification {
-        Some(notification) => {
-            row.put_i16(small("notification code", notification.code)?);
-            row.put_i16(small("notification subcode", notification.subcode)?);
-            row.put_raw(&notification.data);
-        }
-        None => {
-            for _ in ["code", "subcode", "data"] {
-                row.put_null();
-            }
-        }
-    }
+    put_notification(row, down.notification.as_ref())?;
     row.put_opt_i32(down.fsm_event.map(|event| small("fsm_event", event)).transpose()?);
     for _ in ["address", "local port", "remote port", "sent", "raw", "received", "raw"] {
         row.put_null();
@@ -188,6 +180,11 @@ pub(super) fn append_mirrored(
             begin(rows, Table::MirroredMessages, MIRRORED_MESSAGES_COLUMNS, envelope, ordinal);
         row.put_i32(small("mirrored TLV type", tlv.r#type)?);
         row.put_raw(&tlv.value);
+        let message = tlv.message.as_ref();
+        row.put_opt_i16(message.map(|message| small("message type", message.r#type)).transpose()?);
+        row.put_opt_json(message.and_then(message_json).as_deref());
+        let information = tlv.information;
+        row.put_opt_i32(information.map(|code| small("information code", code)).transpose()?);
     }
     Ok(())
 }
@@ -205,6 +202,40 @@ fn change(envelope: Envelope, peer: &Peer, down_reason: Option<i32>) -> Change {
             bgp_id: header_bgp_id(peer),
         },
     )
+}
+
+/// Code, subcode, data, shutdown communication, and the NOTIFICATION inside of a Hard Reset.
+fn put_notification(
+    row: &mut Vec<u8>,
+    notification: Option<&Notification>,
+) -> Result<(), RowError> {
+    let Some(notification) = notification else {
+        for _ in ["code", "subcode", "data", "shutdown_communication", "enclosed"] {
+            row.put_null();
+        }
+        return Ok(());
+    };
+    row.put_i16(small("notification code", notification.code)?);
+    row.put_i16(small("notification subcode", notification.subcode)?);
+    row.put_raw(&notification.data);
+    let enclosed = notification.enclosed.as_deref();
+    let communication = [Some(notification), enclosed]
+        .into_iter()
+        .flatten()
+        .find_map(|notification| notification.shutdown_communication.as_deref());
+    row.put_opt_text(communication);
+    let enclosed = enclosed.and_then(|enclosed| serde_json::to_value(enclosed).ok());
+    row.put_opt_json(enclosed.as_ref().map(json::encode).as_deref());
+    Ok(())
+}
+
+/// A mirrored message as JSON. An OPEN is without its bytes, which are those of the row.
+fn message_json(message: &BgpMessage) -> Option<Vec<u8>> {
+    let mut value = serde_json::to_value(message).ok()?;
+    if let Some(open) = value.get_mut("open").and_then(Value::as_object_mut) {
+        open.remove("raw");
+    }
+    Some(json::encode(&value))
 }
 
 /// An OPEN as JSON, without its bytes, which have a column of their own.

@@ -15,9 +15,9 @@ use rdkafka::{
 use ribstream_proto::{
     record,
     v1::{
-        AsPath, AsPathSegment, AsPathSegmentType, Event, Family, Notification, PathAttributes,
-        Peer, PeerDown, PeerUp, Prefix, PrefixRoute, RibView, RouteUpdate, RouterDown, RouterUp,
-        Routes, Statistic, StatsReport, event::Body,
+        AsPath, AsPathSegment, AsPathSegmentType, Event, EvpnRoute, Family, Notification,
+        OtherRoute, PathAttributes, Peer, PeerDown, PeerUp, Prefix, PrefixRoute, RibView,
+        RouteUpdate, RouterDown, RouterUp, Routes, Statistic, StatsReport, event::Body,
     },
 };
 use ribstream_testkit::{Database, Kafka, topic};
@@ -102,6 +102,18 @@ impl Bed {
         Producer::new(&self.kafka, &self.topic)
     }
 
+    /// Publishes events and lets an undisturbed ingester store them.
+    pub async fn store(&self, events: &[Event]) {
+        let producer = self.producer();
+        for event in events {
+            producer.send(event);
+        }
+        producer.flush();
+        let ingester = self.ingester(&[]);
+        self.wait_until_stored().await;
+        assert_eq!(ingester.stop(), Some(0));
+    }
+
     /// Waits until all records of the topic are in the database.
     pub async fn wait_until_stored(&self) {
         let ends: i64 = self.kafka.lengths(&self.topic).await.unwrap().iter().sum();
@@ -146,6 +158,7 @@ impl Bed {
         let mut digests = Vec::new();
         for table in [
             "route_events",
+            "evpn_events",
             "other_events",
             "peer_events",
             "stats_reports",
@@ -316,6 +329,28 @@ impl Speaker {
         self.event(Body::RouteUpdate(update))
     }
 
+    /// An UPDATE that announces an EVPN route and a flow specification.
+    pub fn announce_others(&mut self, number: u32) -> Event {
+        let raw = bytes::Bytes::from(number.to_be_bytes().to_vec());
+        let evpn = EvpnRoute {
+            route_type: 3,
+            ethernet_tag: Some(number),
+            raw: raw.clone(),
+            ..EvpnRoute::default()
+        };
+        let flow = OtherRoute { raw, ..OtherRoute::default() };
+        let update = RouteUpdate {
+            view: RibView::AdjRibInPre as i32,
+            attributes: Some(attributes(self.peer.asn)),
+            announced: vec![
+                Routes { afi: 25, safi: 70, evpn: vec![evpn], ..Routes::default() },
+                Routes { afi: 1, safi: 133, other: vec![flow], ..Routes::default() },
+            ],
+            ..RouteUpdate::default()
+        };
+        self.event(Body::RouteUpdate(update))
+    }
+
     pub fn withdraw(&mut self, prefixes: impl IntoIterator<Item = u32>) -> Event {
         let update = RouteUpdate {
             view: RibView::AdjRibInPre as i32,
@@ -345,6 +380,7 @@ impl Speaker {
                         ..Statistic::default()
                     }],
                 })),
+                6 => self.announce_others(first),
                 _ => self.announce(first..first + 1 + update % 5),
             });
         }
@@ -355,7 +391,7 @@ impl Speaker {
         })));
         events.push(self.event(Body::PeerDown(PeerDown {
             reason: 3,
-            notification: Some(Notification { code: 6, subcode: 2, data: bytes::Bytes::new() }),
+            notification: Some(Notification { code: 6, subcode: 2, ..Notification::default() }),
             ..PeerDown::default()
         })));
         events.push(self.event(Body::RouterDown(RouterDown {

@@ -1,0 +1,130 @@
+//! The schema: how it came to be, and that it explains itself.
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::{Bed, Speaker};
+use ribstream_ingester::migrate::MIGRATOR;
+use ribstream_testkit::{Database, Kafka};
+use sqlx::migrate::Migrator;
+
+/// What an ingester of schema version 1 wrote: one row of each table, in its own form.
+const ROWS_OF_VERSION_1: &str = r"
+    insert into routers (identity, first_heard, last_heard) values ('192.0.2.1', now(), now());
+    insert into peers (router_id, type, distinguisher, address, asn, first_heard)
+        values (1, 0, '\x0000000000000000', '198.51.100.1', 64501, now());
+    insert into route_events (time, session, sequence, peer_id, ordinal, afi, safi, view, action,
+            initial_dump, prefix, extended_communities)
+        values (now(), 1, 1, 1, 0, 1, 1, 1, 'announce', false, '10.0.0.0/8', '{0002fde800000064}');
+    insert into other_events (time, session, sequence, peer_id, ordinal, afi, safi, view, action,
+            initial_dump, nlri)
+        values (now(), 1, 2, 1, 0, 25, 70, 1, 'announce', false, '\x030100');
+    insert into peer_events (time, session, sequence, peer_id, ordinal, kind, notification_code,
+            notification_subcode)
+        values (now(), 1, 3, 1, 0, 'down', 6, 2);
+    insert into stats_reports (time, session, sequence, peer_id, ordinal, type, value)
+        values (now(), 1, 4, 1, 0, 7, 1000);
+    insert into mirrored_messages (time, session, sequence, peer_id, ordinal, type, value)
+        values (now(), 1, 5, 1, 0, 0, '\xff');
+";
+
+/// Brings a database to a version as the binary that had no later one did.
+async fn migrate_to(database: &Database, version: i64) {
+    let directory = tempfile::tempdir().unwrap();
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+    for file in fs::read_dir(migrations).unwrap().map(Result::unwrap) {
+        let name = file.file_name().into_string().unwrap();
+        if name.split('_').next().unwrap().parse::<i64>().unwrap() <= version {
+            fs::copy(file.path(), directory.path().join(name)).unwrap();
+        }
+    }
+    let migrator = Migrator::new(directory.path()).await.unwrap();
+    assert_eq!(migrator.iter().count(), usize::try_from(version).unwrap());
+    migrator.run(&mut database.connect().await.unwrap()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_version_1_is_upgraded_with_its_rows() {
+    let (kafka, database) = (Kafka::shared().await.unwrap(), Database::fresh().await.unwrap());
+    migrate_to(&database, 1).await;
+    let mut connection = database.connect().await.unwrap();
+    sqlx::raw_sql(ROWS_OF_VERSION_1).execute(&mut connection).await.unwrap();
+
+    // Bed::with migrates, as an operator does; doing it once more changes nothing.
+    let bed = Bed::with(kafka, database, 1).await;
+    bed.migrate();
+    assert_eq!(
+        bed.number("select max(version) from _sqlx_migrations where success").await,
+        MIGRATOR.iter().map(|migration| migration.version).max().unwrap()
+    );
+    for (row, expected) in [
+        (
+            "select (router, prefix, extended_communities, further_attributes) from route_log",
+            "(192.0.2.1,10.0.0.0/8,{0002fde800000064},)",
+        ),
+        (
+            "select (router, family, nlri, nlri_text, nlri_json, further_attributes) from other_log",
+            r#"(192.0.2.1,evpn,"\\x030100",,,)"#,
+        ),
+        (
+            "select (notification_code_name(notification_code), \
+             notification_subcode_name(notification_code, notification_subcode), \
+             shutdown_communication, notification_enclosed) from peer_events",
+            "(Cease,\"Administrative Shutdown\",,)",
+        ),
+        (
+            "select (statistic_name(type), value, statistic_unit(type)) from stats_reports",
+            "(adj-rib-in-routes,1000,routes)",
+        ),
+        (
+            "select (type, value, message_type, decoded, information) from mirrored_messages",
+            r#"(0,"\\xff",,,)"#,
+        ),
+    ] {
+        assert_eq!(bed.text(row).await, expected, "{row}");
+    }
+
+    let mut speaker = Speaker::new(1, 1);
+    let events = [speaker.announce([1]), speaker.announce_others(2)];
+    bed.store(&events).await;
+    assert_eq!(bed.number("select count(*) from peers").await, 1);
+    assert_eq!(bed.number("select count(distinct peer_id) from route_events").await, 1);
+    for (table, rows) in [("route_events", 2), ("evpn_events", 1), ("other_events", 2)] {
+        assert_eq!(bed.number(&format!("select count(*) from {table}")).await, rows, "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_in_the_database_has_a_comment() {
+    let bed = Bed::new(1).await;
+    let ours = "relnamespace = 'public'::regnamespace and relname <> '_sqlx_migrations'";
+    for (what, of) in [
+        (
+            "relations",
+            format!(
+                "select relname from pg_class where {ours} and relkind in ('r', 'v') \
+                 and obj_description(oid, 'pg_class') is null"
+            ),
+        ),
+        (
+            "columns",
+            format!(
+                "select relname || '.' || attname from pg_class \
+                 join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped \
+                 where {ours} and relkind = 'r' and col_description(pg_class.oid, attnum) is null"
+            ),
+        ),
+        (
+            "functions",
+            "select proname from pg_proc where pronamespace = 'public'::regnamespace \
+             and obj_description(oid, 'pg_proc') is null and not exists ( \
+                 select from pg_depend where objid = pg_proc.oid and deptype = 'e')"
+                .to_owned(),
+        ),
+    ] {
+        let missing =
+            bed.text(&format!("select string_agg(name, ', ') from ({of}) as of (name)")).await;
+        assert_eq!(missing, "null", "{what} without a comment");
+    }
+}
