@@ -106,7 +106,7 @@ change() {
         from_families add -a ipv4 198.51.103.0/24 med 4294967295 $v4
         from_families add -a ipv6 2001:db8:1::/48 aspath '65020 65020' nexthop 2001:db8::22
         from_families add -a ipv4-mpls 192.0.2.0/25 101 $v4
-        from_families add -a vpnv4 10.1.0.0/16 label 20 rd 65002:100 rt 65002:200,65002:300 $v4
+        from_families add -a vpnv4 10.1.0.0/16 label 20 rd 65002:100 rt 65002:200 65002:300 $v4
         from_families add -a evpn macadv aa:bb:cc:00:00:01 10.9.0.1 esi AS 65002 101 etag 20 \
             label 310 rd 65002:1 rt 65002:400 encap vxlan $v4
         from_families add -a evpn prefix 10.77.0.0/24 gw 172.16.0.2 etag 200 label 314 \

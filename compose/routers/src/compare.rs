@@ -15,8 +15,8 @@ pub(crate) struct Difference {
 /// What they do not agree on.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum What {
-    /// The router has it and the database not; whether that has others under the same key.
-    Missing { others: bool },
+    /// The router has it and the database not.
+    Missing,
     /// The database has it and the router not.
     Surplus,
     /// Both have it, and say different things.
@@ -27,10 +27,13 @@ impl fmt::Display for Difference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { place, key, what } = self;
         match what {
-            What::Missing { .. } => write!(out, "{place} {key}: the router has it, the database not"),
+            What::Missing => write!(out, "{place} {key}: the router has it, the database not"),
             What::Surplus => write!(out, "{place} {key}: the database has it, the router not"),
             What::Field { name, router, database } => {
-                write!(out, "{place} {key}: {name} is '{router}' on the router, '{database}' in the database")
+                write!(
+                    out,
+                    "{place} {key}: {name} is '{router}' on the router, '{database}' in the database"
+                )
             }
         }
     }
@@ -38,7 +41,11 @@ impl fmt::Display for Difference {
 
 /// All differences in the tables that the router has told of; and in those of `also` that it has
 /// not, which must be empty.
-pub(crate) fn compare(router: &Tables, database: &Tables, also: impl Fn(&Place) -> bool) -> Vec<Difference> {
+pub(crate) fn compare(
+    router: &Tables,
+    database: &Tables,
+    also: impl Fn(&Place) -> bool,
+) -> Vec<Difference> {
     let none = Routes::new();
     let places: BTreeSet<&Place> =
         router.0.keys().chain(database.0.keys().filter(|place| also(place))).collect();
@@ -62,7 +69,6 @@ pub(crate) fn compare(router: &Tables, database: &Tables, also: impl Fn(&Place) 
 /// The paths of one key, in whatever order. What is left when equal ones are paired is compared
 /// pair by pair.
 fn compare_paths(mut told: Vec<Fields>, mut held: Vec<Fields>) -> Vec<What> {
-    let others = !held.is_empty();
     told.retain(|told| {
         let same = held.iter().position(|held| compare_fields(told, held).is_empty());
         if let Some(same) = same {
@@ -73,7 +79,7 @@ fn compare_paths(mut told: Vec<Fields>, mut held: Vec<Fields>) -> Vec<What> {
     let pairs = told.len().min(held.len());
     let mut found: Vec<What> =
         told.iter().zip(&held).flat_map(|(told, held)| compare_fields(told, held)).collect();
-    found.extend(told.iter().skip(pairs).map(|_| What::Missing { others }));
+    found.extend(told.iter().skip(pairs).map(|_| What::Missing));
     found.extend(held.iter().skip(pairs).map(|_| What::Surplus));
     found
 }
@@ -114,7 +120,7 @@ mod tests {
     #[test]
     fn paths_under_one_key_are_paired_in_whatever_order() {
         assert_eq!(compare_paths(paths(&["1", "2"]), paths(&["2", "1"])), []);
-        assert_eq!(compare_paths(paths(&["1", "2"]), paths(&["2"])), [What::Missing { others: true }]);
+        assert_eq!(compare_paths(paths(&["1", "2"]), paths(&["2"])), [What::Missing]);
         assert_eq!(compare_paths(paths(&["2"]), paths(&["2", "3"])), [What::Surplus]);
         let field = What::Field { name: "med", router: "1".to_owned(), database: "3".to_owned() };
         assert_eq!(compare_paths(paths(&["1", "2"]), paths(&["2", "3"])), [field]);

@@ -38,7 +38,9 @@ fn route(family: &str, row: &Value) -> (String, Fields) {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         Value::Array(items) => {
-            let items = items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+            let items = items
+                .iter()
+                .map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
             items.collect::<Vec<_>>().join(" ")
         }
         other => other.to_string(),
@@ -48,8 +50,16 @@ fn route(family: &str, row: &Value) -> (String, Fields) {
         if text.is_empty() { "-".to_owned() } else { text }
     };
     let names = [
-        "origin", "as_path", "med", "local_pref", "communities", "large_communities", "next_hop",
-        "labels", "esi", "gateway",
+        "origin",
+        "as_path",
+        "med",
+        "local_pref",
+        "communities",
+        "large_communities",
+        "next_hop",
+        "labels",
+        "esi",
+        "gateway",
     ];
     let mut fields: Fields = names.into_iter().map(|name| (name, text(name))).collect();
     fields.insert("extended_communities", text("extended_communities"));

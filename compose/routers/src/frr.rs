@@ -104,7 +104,8 @@ impl Frr {
             .as_object()
             .map_or_else(|| vec![routes], |distinguishers| distinguishers.values().collect());
         for table in tables {
-            prefixes.extend(table.as_object().into_iter().flatten().map(|(prefix, _)| prefix.clone()));
+            prefixes
+                .extend(table.as_object().into_iter().flatten().map(|(prefix, _)| prefix.clone()));
         }
         prefixes.sort();
         prefixes.dedup();
@@ -130,7 +131,8 @@ impl Frr {
 
 /// The peer that a path is from. FRR's own are from none, and in its BMP from 0.0.0.0.
 fn sender(path: &Value) -> &str {
-    path["peer"]["peerId"].as_str().filter(|peer| *peer != "(unspec)").unwrap_or("0.0.0.0")
+    let peer = path["peer"]["peerId"].as_str();
+    peer.filter(|peer| !matches!(*peer, "(unspec)" | "::")).unwrap_or("0.0.0.0")
 }
 
 /// Members that are themselves objects: distinguishers, or a distinguisher's routes.
@@ -140,9 +142,11 @@ fn distinguished(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 /// A list of paths, or a list of such lists.
 fn nested(paths: &Value) -> impl Iterator<Item = &Value> {
-    paths.as_array().into_iter().flatten().flat_map(|path| {
-        path.as_array().map_or_else(|| std::slice::from_ref(path), Vec::as_slice)
-    })
+    paths
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|path| path.as_array().map_or_else(|| std::slice::from_ref(path), Vec::as_slice))
 }
 
 /// Routes as received: by prefix, or by distinguisher and prefix. What it shows as local
@@ -169,7 +173,7 @@ fn received(routes: &Value, rd: &str, tell: &mut impl FnMut(String, Fields)) {
                 ("origin", origin.to_owned()),
                 ("as_path", text("path")),
                 ("med", if med.is_null() { String::new() } else { med.to_string() }),
-                ("next_hop", text("nextHop")),
+                ("next_hop", text("nextHop") + &text("nextHopGlobal")),
             ]),
         );
     }
@@ -217,8 +221,7 @@ fn evpn_key(route: &Value) -> Result<String> {
     let tag = &route["ethTag"];
     let text = |name: &str| route[name].as_str().unwrap_or("-").to_owned();
     // [type]:[…], of which the last are what is not told otherwise.
-    let parts: Vec<&str> =
-        route["prefix"].as_str().unwrap_or_default().split("]:[").collect();
+    let parts: Vec<&str> = route["prefix"].as_str().unwrap_or_default().split("]:[").collect();
     let part = |index: usize| {
         let part = parts.get(index).copied().unwrap_or_default();
         part.trim_matches(['[', ']']).to_owned()
@@ -247,10 +250,16 @@ mod tests {
             evpn_key(&route).unwrap()
         };
         let esi = "03:aa:bb:cc:dd:ee:ff:00:00:64";
-        assert_eq!(key(&format!("[1]:[200]:[{esi}]:[32]:[0.0.0.0]:[0]"), 1), format!("1 65002:1 {esi} 200"));
+        assert_eq!(
+            key(&format!("[1]:[200]:[{esi}]:[32]:[0.0.0.0]:[0]"), 1),
+            format!("1 65002:1 {esi} 200")
+        );
         assert_eq!(key("", 2), "2 65002:1 20 aa:bb:cc:00:00:01 10.9.0.1");
         assert_eq!(key("[3]:[100]:[32]:[10.0.0.2]", 3), "3 65002:1 100 10.0.0.2");
-        assert_eq!(key(&format!("[4]:[{esi}]:[32]:[10.0.0.2]"), 4), format!("4 65002:1 {esi} 10.0.0.2"));
+        assert_eq!(
+            key(&format!("[4]:[{esi}]:[32]:[10.0.0.2]"), 4),
+            format!("4 65002:1 {esi} 10.0.0.2")
+        );
         assert_eq!(key("[5]:[0]:[64]:[2001:db8:77::]", 5), "5 65002:1 0 2001:db8:77::/64");
     }
 

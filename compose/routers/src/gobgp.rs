@@ -32,10 +32,15 @@ const FAMILIES: [(&str, &str); 12] = [
 
 impl Gobgp {
     fn run(self, arguments: &[&str]) -> Result<String> {
-        let output = Command::new("gobgp").arg("-p").arg(self.0.to_string()).args(arguments).output()?;
+        let output =
+            Command::new("gobgp").arg("-p").arg(self.0.to_string()).args(arguments).output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
-            bail!("gobgp {}: {text}{}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
+            bail!(
+                "gobgp {}: {text}{}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         Ok(text.into_owned())
     }
@@ -59,7 +64,8 @@ impl Gobgp {
             if state["session_state"] != 6 {
                 continue;
             }
-            let address = state["neighbor_address"].as_str().context("a neighbour has no address")?;
+            let address =
+                state["neighbor_address"].as_str().context("a neighbour has no address")?;
             let families = neighbor["afi_safis"].as_array().map_or(&[][..], Vec::as_slice);
             let families = families
                 .iter()
@@ -115,7 +121,8 @@ impl Gobgp {
         let mut tables = Tables::default();
         let families = self.peers()?.into_iter().find(|(address, _)| address == to);
         for family in families.map_or_else(Vec::new, |(_, families)| families) {
-            let (option, _) = FAMILIES.into_iter().find(|(_, name)| *name == family).context(family)?;
+            let (option, _) =
+                FAMILIES.into_iter().find(|(_, name)| *name == family).context(family)?;
             let sent = self.json(&["neighbor", to, "adj-out", "-j", "-a", option])?;
             let table = tables.at(Place {
                 router: router.to_owned(),
@@ -164,13 +171,18 @@ fn name(afi: u64, safi: u64) -> Option<&'static str> {
 }
 
 fn paths(table: &Value) -> impl Iterator<Item = &Value> {
-    table.as_object().into_iter().flat_map(|table| table.values()).filter_map(Value::as_array).flatten()
+    table
+        .as_object()
+        .into_iter()
+        .flat_map(|table| table.values())
+        .filter_map(Value::as_array)
+        .flatten()
 }
 
 /// A path of a table as the database would have it.
 fn route(family: &str, path: &Value) -> Result<(String, Fields)> {
-    let (key, mut fields) = nlri::route(family, &path["nlri"])
-        .with_context(|| format!("{family} {}", path["nlri"]))?;
+    let (key, mut fields) =
+        nlri::route(family, &path["nlri"]).with_context(|| format!("{family} {}", path["nlri"]))?;
     let attributes: BTreeMap<u64, &Value> = path["attrs"]
         .as_array()
         .into_iter()
@@ -186,7 +198,8 @@ fn route(family: &str, path: &Value) -> Result<(String, Fields)> {
         Ok(texts?.join(" "))
     };
     let origin = number(1, "value");
-    fields.insert("origin", ["igp", "egp", "incomplete"][origin.parse::<usize>()?.min(2)].to_owned());
+    fields
+        .insert("origin", ["igp", "egp", "incomplete"][origin.parse::<usize>()?.min(2)].to_owned());
     fields.insert("as_path", list(2, "as_paths", segment)?);
     fields.insert("med", number(4, "metric"));
     fields.insert("local_pref", number(5, "value"));

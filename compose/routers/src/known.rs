@@ -1,6 +1,9 @@
 //! What these versions of the routers are known to get wrong. All that is excepted is here.
 
-use crate::compare::{Difference, What};
+use crate::{
+    PATHS,
+    compare::{Difference, What},
+};
 
 /// A router's own fault.
 pub(crate) struct Known {
@@ -16,14 +19,23 @@ const FRR_ASN: &str = "65003";
 const REJECTED: [&str; 2] = ["198.51.103.0/24", "203.0.113.7/32"];
 
 /// All of them.
-pub(crate) const KNOWN: [Known; 6] = [
+pub(crate) const KNOWN: [Known; 7] = [
     Known {
         reason: "GoBGP 3.10 sends post-policy routes without the path identifiers that tell the \
-                 paths of a prefix apart, so that the last one stands for all",
+                 paths of a prefix apart: the last one stands for all, and goes with any",
         explains: |difference| {
-            matches!(difference.what, What::Missing { others: true })
+            matches!(difference.what, What::Missing)
                 && difference.place.router == "gobgp"
+                && difference.place.peer == PATHS
                 && difference.place.view == "adj-rib-in-post"
+        },
+    },
+    Known {
+        reason: "FRR 8.4 tells of its own routes only at a session's start, as of a peer 0.0.0.0",
+        explains: |difference| {
+            matches!(difference.what, What::Missing)
+                && difference.place.router == "frr"
+                && difference.place.peer == "0.0.0.0"
         },
     },
     Known {
@@ -60,7 +72,7 @@ pub(crate) const KNOWN: [Known; 6] = [
     Known {
         reason: "FRR 8.4 withdraws from the pre-policy table what its policy rejects",
         explains: |difference| {
-            matches!(difference.what, What::Missing { others: false })
+            matches!(difference.what, What::Missing)
                 && difference.place.router == "frr"
                 && difference.place.view == "adj-rib-in-pre"
                 && REJECTED.contains(&difference.key.as_str())

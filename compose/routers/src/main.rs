@@ -77,7 +77,8 @@ async fn main() -> Result<ExitCode> {
     let limit = Instant::now() + Duration::from_secs(arguments.timeout);
     let found = loop {
         let found = look(&arguments).await?;
-        if (found.unknown().next().is_none() && found.path_ids.is_empty()) || Instant::now() > limit {
+        if (found.unknown().next().is_none() && found.path_ids.is_empty()) || Instant::now() > limit
+        {
             break found;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
