@@ -149,8 +149,8 @@ fn nested(paths: &Value) -> impl Iterator<Item = &Value> {
         .flat_map(|path| path.as_array().map_or_else(|| std::slice::from_ref(path), Vec::as_slice))
 }
 
-/// Routes as received: by prefix, or by distinguisher and prefix. What it shows as local
-/// preference there is of the policy's making.
+/// Routes as received: by prefix, or by distinguisher and prefix. What it shows there as local
+/// preference and MED is of the policy's making.
 fn received(routes: &Value, rd: &str, tell: &mut impl FnMut(String, Fields)) {
     for (key, route) in routes.as_object().into_iter().flatten() {
         if !route.is_object() {
@@ -166,13 +166,11 @@ fn received(routes: &Value, rd: &str, tell: &mut impl FnMut(String, Fields)) {
             Some("e") => "egp",
             _ => "incomplete",
         };
-        let med = &route["metric"];
         tell(
             format!("{rd}{key}"),
             Fields::from([
                 ("origin", origin.to_owned()),
                 ("as_path", text("path")),
-                ("med", if med.is_null() { String::new() } else { med.to_string() }),
                 ("next_hop", text("nextHop") + &text("nextHopGlobal")),
             ]),
         );

@@ -141,6 +141,9 @@ impl Gobgp {
     /// The path identifiers that a neighbour has sent: with prefix and next hop, as the table for
     /// people shows them. The JSON has none.
     pub(crate) fn path_ids(self, peer: &str, option: &str) -> Result<Vec<String>> {
+        if !self.peers()?.iter().any(|(address, _)| address == peer) {
+            return Ok(Vec::new());
+        }
         let text = self.run(&["neighbor", peer, "adj-in", "-a", option])?;
         let mut paths: Vec<String> = text
             .lines()

@@ -1,179 +1,22 @@
-//! Compares the database with what the routers' command lines show, for `make interop`.
-//!
-//! ```text
-//! gobgp, vtysh ──► gobgp, frr ──► table ◄── database ◄── compose/interop.sql
-//!                                   │
-//!                                compare ── known ──► what differs
-//! ```
+//! The command line of the comparison.
 
-mod compare;
-mod database;
-mod frr;
-mod gobgp;
-mod gobgp_nlri;
-mod known;
-mod table;
+use std::process::ExitCode;
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
-
-use crate::{
-    compare::{Difference, compare},
-    frr::Frr,
-    gobgp::Gobgp,
-    known::KNOWN,
-    table::{Place, Tables},
-};
-
-/// Waits until the database says what the routers say, and shows what was compared.
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// The database
-    #[arg(long)]
-    database_url: String,
-    /// API port of the GoBGP that speaks BMP
-    #[arg(long)]
-    gobgp: u16,
-    /// API port of the GoBGP that FRR and it learn from
-    #[arg(long)]
-    families: u16,
-    /// Directory of FRR's sockets
-    #[arg(long)]
-    frr: PathBuf,
-    /// The routers have stopped: nothing may be current
-    #[arg(long)]
-    stopped: bool,
-    /// How many seconds to wait
-    #[arg(long, default_value_t = 20)]
-    timeout: u64,
-}
-
-/// How GoBGP, FRR and the one that both learn from know each other; see compose/routers.
-const FAMILIES_AT_GOBGP: &str = "127.0.0.32";
-const FAMILIES_AT_FRR: &str = "127.0.0.42";
-const FRR: &str = "127.0.0.33";
-const PATHS: &str = "127.0.0.34";
-const GOBGP: &str = "127.0.0.31";
-
-/// What was found at one time.
-#[derive(Default)]
-struct Found {
-    compared: BTreeMap<Place, usize>,
-    paths: usize,
-    differences: Vec<Difference>,
-    path_ids: Vec<String>,
-}
+use ribstream_interop::{Cli, Command, agree, known};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
-    let arguments = Arguments::parse();
-    let limit = Instant::now() + Duration::from_secs(arguments.timeout);
-    let found = loop {
-        let found = look(&arguments).await?;
-        if (found.unknown().next().is_none() && found.path_ids.is_empty()) || Instant::now() > limit
-        {
-            break found;
-        }
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    };
-    found.print();
-    let bad = found.unknown().count() + found.path_ids.len();
-    Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Asks everyone once.
-async fn look(arguments: &Arguments) -> Result<Found> {
-    let mut told = Vec::new();
-    let mut ids = Vec::new();
-    if !arguments.stopped {
-        let (gobgp, families) = (Gobgp(arguments.gobgp), Gobgp(arguments.families));
-        told.push(gobgp.tables("gobgp").context("GoBGP")?);
-        told.push(Frr(arguments.frr.clone()).tables("frr").context("FRR")?);
-        // What was sent is what has been received, and is told with all attributes.
-        told.push(families.sent(GOBGP, "gobgp", FAMILIES_AT_GOBGP)?);
-        told.push(families.sent(FRR, "frr", FAMILIES_AT_FRR)?);
-        for option in ["ipv4", "ipv6"] {
-            ids.extend(gobgp.path_ids(PATHS, option)?);
-        }
-    }
-    let current = database::current(&arguments.database_url).await?;
-    let mut found = Found::default();
-    for told in &told {
-        found.add(told, &current.tables);
-    }
-    let all = Tables::default();
-    let asked = |place: &Place| told.iter().any(|told| told.0.contains_key(place));
-    found.differences.extend(compare(&all, &current.tables, |place| !asked(place)));
-    found.compare_path_ids(ids, &current);
-    Ok(found)
-}
-
-impl Found {
-    fn add(&mut self, told: &Tables, held: &Tables) {
-        for (place, routes) in &told.0 {
-            *self.compared.entry(place.clone()).or_default() +=
-                routes.values().map(Vec::len).sum::<usize>();
-        }
-        self.differences.extend(compare(told, held, |_| false));
-    }
-
-    /// Those of the peer that sends several paths of a prefix.
-    fn compare_path_ids(&mut self, told: Vec<String>, current: &database::Current) {
-        let pre = current.path_ids.iter().filter(|(place, _)| place.view == "adj-rib-in-pre");
-        let mut held: Vec<String> = pre.map(|(_, path)| path.clone()).collect();
-        let mut told = told;
-        held.sort();
-        told.sort();
-        self.paths = told.len();
-        let only = |these: &[String], those: &[String], who: &str| -> Vec<String> {
-            let missing = these.iter().filter(|path| !those.contains(path));
-            missing.map(|path| format!("path {path}: only {who} has it")).collect()
-        };
-        self.path_ids = only(&told, &held, "the router");
-        self.path_ids.extend(only(&held, &told, "the database"));
-    }
-
-    fn unknown(&self) -> impl Iterator<Item = &Difference> {
-        self.differences
-            .iter()
-            .filter(|difference| !KNOWN.iter().any(|known| (known.explains)(difference)))
-    }
-
-    fn print(&self) {
-        let mut lines: BTreeMap<(&str, &str, &str), Vec<String>> = BTreeMap::new();
-        for (place, count) in &self.compared {
-            if *count > 0 {
-                let line = lines.entry((&place.router, &place.peer, &place.view)).or_default();
-                line.push(format!("{} {count}", place.family));
+    match Cli::parse().command {
+        Command::Known => print!("{}", known()),
+        Command::Compare(options) => {
+            let (report, agrees) = agree(&options).await?;
+            print!("{report}");
+            if !agrees {
+                return Ok(ExitCode::FAILURE);
             }
         }
-        for ((router, peer, view), families) in lines {
-            println!("  {router:<5} {peer:<10} {view:<15} {}", families.join(", "));
-        }
-        println!(
-            "  {} routes compared in {} tables, {} path identifiers",
-            self.compared.values().sum::<usize>(),
-            self.compared.len(),
-            self.paths
-        );
-        for known in &KNOWN {
-            let count = self.differences.iter().filter(|found| (known.explains)(found)).count();
-            if count > 0 {
-                println!("  {count} times: {}", known.reason);
-            }
-        }
-        for difference in self.unknown() {
-            println!("  DIFFERENT {difference}");
-        }
-        for path in &self.path_ids {
-            println!("  DIFFERENT {path}");
-        }
     }
+    Ok(ExitCode::SUCCESS)
 }
