@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz down fmt lint stack
+.PHONY: help demo test interop bench fuzz down fmt lint stack
 
 help: ## what can be made here
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## bring up everything, play a real router's BMP into it, show what is in the database
 	@compose/demo
@@ -12,6 +12,9 @@ down: ## stop what `make demo` left running (its data stays; `compose/stack down
 
 test: ## formatting, lints, and all tests against a real Kafka and a real TimescaleDB
 	@compose/test
+
+interop: ## FRR and GoBGP speak BMP to it; the database is compared with what their command lines show
+	@compose/interop
 
 bench: ## a full table from TCP to committed rows: rates, CPU, memory and sizes of each stage
 	@compose/bench
