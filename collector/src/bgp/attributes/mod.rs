@@ -119,7 +119,7 @@ pub struct Attributes<'a> {
     /// Attributes that few UPDATEs have, as they are in the event.
     pub further: Option<Box<v1::PathAttributes>>,
     /// Every other attribute.
-    pub other: SmallVec<[RawAttribute<'a>; 2]>,
+    pub other: SmallVec<[RawAttribute<'a>; 1]>,
     /// What was malformed.
     pub errors: Vec<AttributeError<'a>>,
     /// Why the list could not be read to its end, if so: what followed is unknown.
@@ -132,12 +132,13 @@ impl<'a> Attributes<'a> {
     /// Reads one attribute after the other and hands MP_REACH_NLRI and
     /// MP_UNREACH_NLRI to `mp`, as often as they come. `expected` is the width of
     /// AS numbers to try first.
-    pub(super) fn parse(
+    #[inline]
+    pub(super) fn read(
+        &mut self,
         bytes: &'a [u8],
         expected: Option<AsWidth>,
         mut mp: impl FnMut(RawAttribute<'a>) -> Result<(), Malformed>,
-    ) -> Result<Self, Malformed> {
-        let mut attributes = Self::default();
+    ) -> Result<(), Malformed> {
         let mut as_path = None;
         let mut reader = Reader::new(bytes);
         while reader.any_left() {
@@ -147,35 +148,35 @@ impl<'a> Attributes<'a> {
                 Err(reason) => {
                     // The list is cut: what it announces cannot be trusted (RFC 7606, 4).
                     let kind = before.get(1).copied().unwrap_or_default();
-                    attributes.fail(kind, Verdict::TreatAsWithdraw, reason, before);
-                    attributes.cut = Some(reason);
+                    self.fail(kind, Verdict::TreatAsWithdraw, reason, before);
+                    self.cut = Some(reason);
                     break;
                 }
             };
             match attribute.kind {
                 ty::MP_REACH_NLRI | ty::MP_UNREACH_NLRI => mp(attribute)?,
-                kind if attributes.was_seen(kind) => attributes.fail(
+                kind if self.was_seen(kind) => self.fail(
                     kind,
                     Verdict::Discard,
                     Malformed::Value { what: "repeated attribute", value: kind.into() },
                     attribute.value,
                 ),
-                _ if attributes.flags_are_wrong(attribute) => {}
+                _ if self.flags_are_wrong(attribute) => {}
                 ty::AS_PATH => as_path = Some(attribute.value),
-                _ => attributes.take(attribute),
+                _ => self.take(attribute),
             }
         }
         if let Some(value) = as_path {
             let expected = expected.unwrap_or(AsWidth::Four);
-            let expected = if attributes.as4_path.is_some() { AsWidth::Two } else { expected };
+            let expected = if self.as4_path.is_some() { AsWidth::Two } else { expected };
             match AsPath::parse_either(value, expected) {
-                Ok(path) => attributes.as_path = Some(path),
+                Ok(path) => self.as_path = Some(path),
                 Err(reason) => {
-                    attributes.fail(ty::AS_PATH, Verdict::TreatAsWithdraw, reason, value);
+                    self.fail(ty::AS_PATH, Verdict::TreatAsWithdraw, reason, value);
                 }
             }
         }
-        Ok(attributes)
+        Ok(())
     }
 
     /// Whether RFC 7606 wants the announced routes withdrawn.
@@ -320,12 +321,11 @@ impl<'a> Attributes<'a> {
 impl<'a> RawAttribute<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         const WHAT: &str = "path attribute";
-        let flags = reader.u8(WHAT)?;
-        let kind = reader.u8(WHAT)?;
+        let [flags, kind, first] = reader.array(WHAT)?;
         let length = if flags & FLAG_EXTENDED_LENGTH != 0 {
-            reader.u16(WHAT)?
+            u16::from_be_bytes([first, reader.u8(WHAT)?])
         } else {
-            reader.u8(WHAT)?.into()
+            first.into()
         };
         Ok(Self { flags, kind, value: reader.take(length.into(), WHAT)? })
     }
@@ -374,7 +374,9 @@ mod tests {
     use super::*;
 
     fn parse(bytes: &[u8]) -> Attributes<'_> {
-        Attributes::parse(bytes, None, |_| Ok(())).unwrap()
+        let mut attributes = Attributes::default();
+        attributes.read(bytes, None, |_| Ok(())).unwrap();
+        attributes
     }
 
     fn verdicts(bytes: &[u8]) -> Vec<(u8, Verdict)> {
