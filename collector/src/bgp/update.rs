@@ -28,7 +28,7 @@ pub trait ReadAs {
 }
 
 /// NLRI fields: seldom more than one of a kind.
-type Fields<'a> = SmallVec<[NlriField<'a>; 2]>;
+type Fields<'a> = SmallVec<[NlriField<'a>; 1]>;
 
 /// An UPDATE, borrowed from its frame.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,7 @@ impl<'a> Update<'a> {
         }
         let (reach, unreach) = (&mut update.announced, &mut update.withdrawn);
         let mut empty_unreach = None;
-        update.attributes = Attributes::parse(attributes, Some(read_as.as_width()), |attribute| {
+        update.attributes.read(attributes, Some(read_as.as_width()), |attribute| {
             if attribute.kind == ty::MP_REACH_NLRI {
                 reach.push(mp_reach(attribute, read_as)?);
             } else {

@@ -52,22 +52,30 @@ pub struct Place {
     pub received_at: u64,
 }
 
-/// Begins an event: everything but its body.
-#[inline]
-pub fn begin(
-    writer: &mut Writer,
-    session: &SessionFields,
-    place: Place,
-    peer: Option<(&PeerHeader, &str)>,
-) {
-    writer.clear();
-    writer.raw(&session.0);
-    writer.uint(field::SEQUENCE, place.sequence);
-    writer.uint(field::RECEIVED_AT, place.received_at);
-    let Some((header, table_name)) = peer else { return };
-    if let Some(time) = header.router_time() {
-        writer.optional_uint(field::ROUTER_TIME, time);
+/// The `Peer` of a peer's events, written anew only when it has changed.
+#[derive(Debug, Default)]
+pub struct PeerField {
+    of: Option<PeerHeader>,
+    table_name: String,
+    field: Vec<u8>,
+}
+
+impl PeerField {
+    /// The field for a message with `header`, whose time is no part of it.
+    #[inline]
+    pub fn of(&mut self, header: &PeerHeader, table_name: &str) -> &[u8] {
+        let header = PeerHeader { seconds: 0, microseconds: 0, ..*header };
+        if self.of != Some(header) || self.table_name != table_name {
+            self.of = Some(header);
+            table_name.clone_into(&mut self.table_name);
+            self.field = write_peer(&header, table_name);
+        }
+        &self.field
     }
+}
+
+fn write_peer(header: &PeerHeader, table_name: &str) -> Vec<u8> {
+    let mut writer = Writer::default();
     writer.message(field::PEER, |w| {
         w.uint(peer_field::TYPE, header.peer_type.into());
         if header.distinguisher != [0; 8] {
@@ -79,4 +87,58 @@ pub fn begin(
         w.uint(peer_field::FLAGS, header.flags.into());
         w.bytes(peer_field::TABLE_NAME, table_name.as_bytes());
     });
+    writer.as_slice().to_vec()
+}
+
+/// Begins an event: everything but its body. Of an event about a peer, `peer` is
+/// the router's time and the [`PeerField`].
+#[inline]
+pub fn begin(
+    writer: &mut Writer,
+    session: &SessionFields,
+    place: Place,
+    peer: Option<(Option<u64>, &[u8])>,
+) {
+    writer.clear();
+    writer.raw(&session.0);
+    writer.uint(field::SEQUENCE, place.sequence);
+    writer.uint(field::RECEIVED_AT, place.received_at);
+    let Some((router_time, field)) = peer else { return };
+    if let Some(time) = router_time {
+        writer.optional_uint(field::ROUTER_TIME, time);
+    }
+    writer.raw(field);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(flags: u8) -> PeerHeader {
+        PeerHeader {
+            peer_type: 0,
+            flags,
+            distinguisher: [0; 8],
+            address: [0x20; 16],
+            asn: 65011,
+            bgp_id: [192, 0, 2, 11],
+            seconds: 0,
+            microseconds: 0,
+        }
+    }
+
+    #[test]
+    fn a_peer_is_written_anew_when_anything_of_it_has_changed() {
+        let mut field = PeerField::default();
+        let mut of = |header: &PeerHeader, table_name: &str| {
+            assert_eq!(field.of(header, table_name), write_peer(header, table_name));
+            field.of(header, table_name).to_vec()
+        };
+        let plain = of(&header(0), "");
+        let later = PeerHeader { seconds: 9, ..header(0) };
+        assert_eq!(of(&later, ""), plain);
+        assert_ne!(of(&header(0x40), ""), plain);
+        assert_ne!(of(&header(0), "blue"), plain);
+        assert_eq!(of(&header(0), ""), plain);
+    }
 }

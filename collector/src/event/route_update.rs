@@ -84,7 +84,7 @@ pub struct Context {
 /// further ones, if any, inside of it.
 pub fn write(writer: &mut Writer, updates: &[(Context, Update<'_>)], tlvs: &[RouteTlv<'_>]) {
     let Some(((context, first), more)) = updates.split_first() else { return };
-    writer.message(BODY, |w| {
+    writer.long_message(BODY, |w| {
         write_update(w, context, first);
         for (context, update) in more {
             w.message(field::MORE, |w| write_update(w, context, update));
@@ -185,11 +185,13 @@ fn write_attributes(w: &mut Writer, attributes: &Attributes<'_>) {
     }
     w.packed_fixed32(attribute_field::COMMUNITIES, attributes.communities);
     w.packed_fixed64(attribute_field::EXTENDED_COMMUNITIES, attributes.extended_communities);
-    for community in attributes.large_communities.chunks_exact(12) {
+    let (parts, _) = attributes.large_communities.as_chunks::<4>();
+    for community in parts.as_chunks::<3>().0 {
         w.message(attribute_field::LARGE_COMMUNITIES, |w| {
-            for (field, part) in (1..).zip(community.chunks_exact(4)) {
-                w.uint(field, part.iter().fold(0, |n, &octet| n << 8 | u64::from(octet)));
-            }
+            let [global, first, second] = community.map(u32::from_be_bytes);
+            w.uint(1, global.into());
+            w.uint(2, first.into());
+            w.uint(3, second.into());
         });
     }
     if let Some(id) = attributes.originator_id {
@@ -274,10 +276,12 @@ fn write_routes(w: &mut Writer, routes: &NlriField<'_>, virtual_networks: Option
     w.bytes(routes_field::NEXT_HOP, next_hop);
     w.bytes(routes_field::LINK_LOCAL_NEXT_HOP, link_local);
     match routes.nlris() {
-        Nlris::Prefixes(prefixes) if routes.family.afi == 1 => {
-            prefixes.for_each(|prefix| write_prefix::<4>(w, &prefix));
+        Nlris::Prefixes(prefixes) => {
+            let ipv4 = routes.family.afi == 1;
+            for prefix in prefixes {
+                write_prefix(w, prefix, ipv4);
+            }
         }
-        Nlris::Prefixes(prefixes) => prefixes.for_each(|prefix| write_prefix::<16>(w, &prefix)),
         Nlris::Typed(nlris) => nlris.for_each(|nlri| {
             if nlri.is_evpn() {
                 w.prost(routes_field::EVPN, &nlri.evpn(virtual_networks));
@@ -289,15 +293,23 @@ fn write_routes(w: &mut Writer, routes: &NlriField<'_>, virtual_networks: Option
     }
 }
 
-/// Writes one prefix with an address of `N` octets. By far the most frequent
-/// field: its usual form has a fixed size, and goes out in one piece.
+/// Writes one prefix. By far the most frequent field: its usual form has a fixed
+/// size, and goes out in one piece.
 #[inline]
-fn write_prefix<const N: usize>(w: &mut Writer, prefix: &Prefix<'_>) {
-    let Some(address) = prefix.address.first_chunk::<N>() else { return };
-    if prefix.path_id.is_none() && prefix.labels.is_empty() && prefix.distinguisher.is_empty() {
-        w.nested_prefix(routes_field::PREFIXES, 1, address, prefix.length);
-        return;
+fn write_prefix(w: &mut Writer, prefix: Prefix<'_>, ipv4: bool) {
+    let Prefix { address, length, path_id, distinguisher, labels } = prefix;
+    let short = address.first_chunk::<4>().filter(|_| ipv4);
+    let plain = path_id.is_none() && labels.is_empty() && distinguisher.is_empty();
+    match short {
+        Some(address) if plain => w.nested_prefix(routes_field::PREFIXES, 1, *address, length),
+        None if plain => w.nested_prefix(routes_field::PREFIXES, 1, address, length),
+        Some(address) => write_full_prefix(w, address, prefix),
+        None => write_full_prefix(w, &address, prefix),
     }
+}
+
+#[inline(never)]
+fn write_full_prefix(w: &mut Writer, address: &[u8], prefix: Prefix<'_>) {
     w.message(routes_field::PREFIXES, |w| {
         w.prefix(1, address, prefix.length);
         if let Some(path_id) = prefix.path_id {

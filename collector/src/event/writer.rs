@@ -30,19 +30,31 @@ impl Writer {
         self.buffer.extend_from_slice(fields);
     }
 
+    /// Octets of which only the first `length` count: to copy all and cut the rest
+    /// off is quicker than to copy as many as there are.
+    #[inline]
+    fn start_of<const N: usize>(&mut self, octets: &[u8; N], length: usize) {
+        let end = self.buffer.len() + length;
+        self.buffer.extend_from_slice(octets);
+        self.buffer.truncate(end);
+    }
+
     #[inline]
     fn varint(&mut self, value: u64) {
-        if value < 0x80 {
-            #[allow(clippy::cast_possible_truncation, reason = "checked to be below 0x80")]
-            self.buffer.push(value as u8);
-        } else {
-            encode_varint(value, &mut self.buffer);
+        match short_varint(value) {
+            Some((octets, length)) => self.start_of(&octets.to_le_bytes(), length),
+            None => encode_varint(value, &mut self.buffer),
         }
     }
 
     #[inline]
     fn key(&mut self, field: u32, wire_type: WireType) {
-        self.varint(u64::from(field) << 3 | wire_type as u64);
+        let key = u64::from(field) << 3 | wire_type as u64;
+        match key {
+            #[allow(clippy::cast_possible_truncation, reason = "below 0x80")]
+            0..0x80 => self.buffer.push(key as u8),
+            _ => self.varint(key),
+        }
     }
 
     /// An integer, unless zero.
@@ -78,25 +90,26 @@ impl Writer {
 
     /// A packed list of 32-bit numbers, which the wire has in network order.
     pub fn packed_fixed32(&mut self, field: u32, network_order: &[u8]) {
-        if network_order.is_empty() {
-            return;
-        }
-        self.key(field, WireType::LengthDelimited);
-        self.varint(network_order.len() as u64);
-        for chunk in network_order.chunks_exact(4) {
-            self.buffer.extend(chunk.iter().rev());
-        }
+        let start = self.buffer.len();
+        self.bytes(field, network_order);
+        self.reverse_each::<4>(start, network_order.len());
     }
 
     /// A packed list of 64-bit numbers, which the wire has in network order.
     pub fn packed_fixed64(&mut self, field: u32, network_order: &[u8]) {
-        if network_order.is_empty() {
-            return;
-        }
-        self.key(field, WireType::LengthDelimited);
-        self.varint(network_order.len() as u64);
-        for chunk in network_order.chunks_exact(8) {
-            self.buffer.extend(chunk.iter().rev());
+        let start = self.buffer.len();
+        self.bytes(field, network_order);
+        self.reverse_each::<8>(start, network_order.len());
+    }
+
+    /// Reverses each `N` octets of the last `length`, of what begins at `start` or after.
+    #[inline]
+    fn reverse_each<const N: usize>(&mut self, start: usize, length: usize) {
+        let written = self.buffer.get_mut(start..).unwrap_or_default();
+        let kept = written.len().saturating_sub(length);
+        let (numbers, _) = written.get_mut(kept..).unwrap_or_default().as_chunks_mut::<N>();
+        for number in numbers {
+            number.reverse();
         }
     }
 
@@ -109,27 +122,39 @@ impl Writer {
         }
     }
 
-    /// A nested message, written by `fields`. Its length goes before it: one octet
-    /// is left for that, and the message moved up in the case that it takes more.
+    /// A nested message, written by `fields`, likely one of less than 128 octets.
     #[inline]
     pub fn message(&mut self, field: u32, fields: impl FnOnce(&mut Self)) {
+        self.message_after::<1>(field, fields);
+    }
+
+    /// A nested message, written by `fields`, likely one of 128 octets or more.
+    #[inline]
+    pub fn long_message(&mut self, field: u32, fields: impl FnOnce(&mut Self)) {
+        self.message_after::<2>(field, fields);
+    }
+
+    /// A nested message. Its length goes before it: `N` octets are left for that,
+    /// and the message is moved in the case that it takes more or less.
+    #[inline]
+    fn message_after<const N: usize>(&mut self, field: u32, fields: impl FnOnce(&mut Self)) {
         self.key(field, WireType::LengthDelimited);
-        self.buffer.push(0);
+        let place = self.buffer.len();
+        self.buffer.extend_from_slice(&[0; N]);
         let start = self.buffer.len();
         fields(self);
         let length = self.buffer.len() - start;
-        #[allow(clippy::cast_possible_truncation, reason = "checked to be below 0x80")]
-        if length < 0x80 {
-            if let Some(octet) = self.buffer.get_mut(start - 1) {
-                *octet = length as u8;
-            }
-        } else {
-            let more = encoded_len_varint(length as u64) - 1;
-            self.buffer.resize(start + length + more, 0);
-            self.buffer.copy_within(start..start + length, start + more);
-            if let Some(mut place) = self.buffer.get_mut(start - 1..start + more) {
-                encode_varint(length as u64, &mut place);
-            }
+        let takes = encoded_len_varint(length as u64);
+        if takes != N {
+            let end = place + takes + length;
+            self.buffer.resize(end.max(start + length), 0);
+            self.buffer.copy_within(start..start + length, place + takes);
+            self.buffer.truncate(end);
+        }
+        if let Some((octets, _)) = short_varint(length as u64)
+            && let Some(place) = self.buffer.get_mut(place..place + takes)
+        {
+            place.iter_mut().zip(octets.to_le_bytes()).for_each(|(to, from)| *to = from);
         }
     }
 
@@ -140,12 +165,12 @@ impl Writer {
         &mut self,
         outer: u32,
         inner: u32,
-        address: &[u8; N],
+        address: [u8; N],
         length: u8,
     ) {
         if length == 0 || length >= 0x80 {
             // A length that is left out, or takes two octets.
-            self.message(outer, |w| w.prefix(inner, address, length));
+            self.any_nested_prefix(outer, inner, &{ address }, length);
             return;
         }
         // Keys of one octet, lengths of one octet: both hold for the few fields
@@ -153,16 +178,16 @@ impl Writer {
         let key = |field: u32| field.to_le_bytes()[0] << 3 | WireType::LengthDelimited as u8;
         let octets = N.to_le_bytes()[0];
         let inside = 2 + octets + 2;
-        self.buffer.extend_from_slice(&[
-            key(outer),
-            inside + 2,
-            key(inner),
-            inside,
-            key(1),
-            octets,
-        ]);
-        self.buffer.extend_from_slice(address);
-        self.buffer.extend_from_slice(&[2 << 3 | WireType::Varint as u8, length]);
+        let mut all = [0; 6 + 16 + 2];
+        all[..6].copy_from_slice(&[key(outer), inside + 2, key(inner), inside, key(1), octets]);
+        all[6..6 + N].copy_from_slice(&address);
+        all[6 + N..6 + N + 2].copy_from_slice(&[2 << 3 | WireType::Varint as u8, length]);
+        self.start_of(&all, 6 + N + 2);
+    }
+
+    #[inline(never)]
+    fn any_nested_prefix(&mut self, outer: u32, inner: u32, address: &[u8], length: u8) {
+        self.message(outer, |w| w.prefix(inner, address, length));
     }
 
     /// A `Prefix`.
@@ -186,6 +211,22 @@ impl Writer {
     }
 }
 
+/// A varint of up to 8 octets, least significant first, and how many they are.
+#[inline]
+fn short_varint(value: u64) -> Option<(u64, usize)> {
+    if value >> 56 != 0 {
+        return None;
+    }
+    // Seven bits to an octet: first in halves, then in quarters, then in eighths.
+    let halves = value & 0x0fff_ffff | (value & 0x00ff_ffff_f000_0000) << 4;
+    let quarters = halves & 0x0000_3fff_0000_3fff | (halves & 0x0fff_c000_0fff_c000) << 2;
+    let eighths = quarters & 0x007f_007f_007f_007f | (quarters & 0x3f80_3f80_3f80_3f80) << 1;
+    let length = encoded_len_varint(value);
+    // All but the last have the bit that says that more follow.
+    let more = 0x8080_8080_8080_8080 & ((1 << (8 * (length - 1))) - 1);
+    Some((eighths | more, length))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,12 +244,38 @@ mod tests {
     }
 
     #[test]
+    fn long_messages_get_their_length_though_they_be_short() {
+        for size in [0, 1, 100, 127, 128, 300, 20_000] {
+            let value = vec![7_u8; size];
+            let (mut long, mut short) = (Writer::default(), Writer::default());
+            long.long_message(8, |w| w.bytes(3, &value));
+            short.message(8, |w| w.bytes(3, &value));
+            assert_eq!(long.as_slice(), short.as_slice(), "{size}");
+        }
+    }
+
+    #[test]
+    fn varints_of_any_length_are_those_of_the_library() {
+        for bits in 0..64 {
+            for value in
+                [1_u64 << bits, (1_u64 << bits) - 1, u64::MAX >> (63 - bits), 0x5a5a << bits >> 3]
+            {
+                let mut writer = Writer::default();
+                writer.varint(value);
+                let mut expected = Vec::new();
+                encode_varint(value, &mut expected);
+                assert_eq!(writer.as_slice(), expected, "{value}");
+            }
+        }
+    }
+
+    #[test]
     fn a_nested_prefix_is_what_the_general_way_writes() {
         for length in [0, 8, 32, 127, 128] {
             let mut short = Writer::default();
-            short.nested_prefix(5, 1, &[7; 16], length);
+            short.nested_prefix(5, 1, [7; 16], length);
             let mut general = Writer::default();
-            general.message(5, |w| w.prefix(1, &[7; 16], length));
+            general.any_nested_prefix(5, 1, &[7; 16], length);
             assert_eq!(short.as_slice(), general.as_slice());
         }
     }

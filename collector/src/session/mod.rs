@@ -237,8 +237,7 @@ impl Session {
         for peer in self.peers.iter_mut().filter(|peer| peer.up) {
             peer.up = false;
             // The router's clock says nothing about an end that it did not report.
-            let header = PeerHeader { seconds: 0, microseconds: 0, ..peer.header };
-            let about = Some((&header, peer.table_name.as_str()));
+            let about = Some((None, peer.field.of(&peer.header, &peer.table_name)));
             envelope::begin(&mut self.writer, &self.fields, place, about);
             self.writer.prost(body::PEER_DOWN, &lost);
             sink.record(Record {
@@ -286,7 +285,7 @@ impl Session {
         sink: &mut impl Sink,
     ) {
         let peer = self.peers.get(&self.router, header);
-        let about = Some((&header, peer.table_name.as_str()));
+        let about = Some((header.router_time(), peer.field.of(&header, &peer.table_name)));
         envelope::begin(&mut self.writer, &self.fields, place, about);
         self.writer.prost(field, message);
         sink.record(Record {
@@ -307,7 +306,7 @@ impl Session {
     ) {
         let peer = self.peers.get(&self.router, header);
         let mirrored = mirror::read(peer, &header, tlvs);
-        let about = Some((&header, peer.table_name.as_str()));
+        let about = Some((header.router_time(), peer.field.of(&header, &peer.table_name)));
         envelope::begin(&mut self.writer, &self.fields, place, about);
         route_mirror::write(&mut self.writer, &mirrored);
         sink.record(Record {
@@ -332,7 +331,7 @@ impl Session {
         let mut updates = Updates::new();
         let broken = updates::read(peer, &header, monitoring, place.received_at, &mut updates);
         if !updates.is_empty() {
-            let about = Some((&header, peer.table_name.as_str()));
+            let about = Some((header.router_time(), peer.field.of(&header, &peer.table_name)));
             envelope::begin(&mut self.writer, &self.fields, place, about);
             route_update::write(&mut self.writer, &updates, &monitoring.tlvs);
             sink.record(Record {

@@ -7,6 +7,7 @@ use super::dump::Dumps;
 use crate::{
     bgp::{AddPathMode, AsWidth, Open, PathIds, ReadAs},
     bmp::{PeerHeader, PeerId, PeerUp, RouteMonitoring, View, type_of},
+    event::envelope::PeerField,
 };
 
 /// A peer, from the first message that names it to the end of the session.
@@ -19,6 +20,8 @@ pub(super) struct Peer {
     pub(super) header: PeerHeader,
     /// The VRF/Table Name of its Peer Up.
     pub(super) table_name: String,
+    /// How its events name it.
+    pub(super) field: PeerField,
     /// Held up by this session.
     pub(super) up: bool,
     /// A Peer Up or Peer Down has been received.
@@ -96,6 +99,7 @@ impl Peer {
             key: record::peer_key(router, &header.distinguisher, header.address()).into_bytes(),
             header,
             table_name: String::new(),
+            field: PeerField::default(),
             up: false,
             announced: false,
             dumps: Dumps::default(),

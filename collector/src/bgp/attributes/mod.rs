@@ -139,7 +139,7 @@ pub struct Attributes<'a> {
     /// Attributes that few UPDATEs have, as they are in the event.
     pub further: Option<Box<v1::PathAttributes>>,
     /// Every other attribute.
-    pub other: SmallVec<[RawAttribute<'a>; 2]>,
+    pub other: SmallVec<[RawAttribute<'a>; 1]>,
     /// What was malformed.
     pub errors: Vec<AttributeError<'a>>,
     /// Why the list could not be read to its end, if so: what followed is unknown.
@@ -154,34 +154,12 @@ impl<'a> Attributes<'a> {
     /// Reads one attribute after the other and hands MP_REACH_NLRI and
     /// MP_UNREACH_NLRI to `mp`, as often as they come. `expected` is the width of
     /// AS numbers to try first.
-    pub(super) fn parse(
-        bytes: &'a [u8],
-        expected: Option<AsWidth>,
-        mut mp: impl FnMut(RawAttribute<'a>) -> Result<(), Malformed>,
-    ) -> Result<Self, Malformed> {
-        let mut attributes = Self::default();
-        attributes.read(bytes, expected, &mut mp)?;
-        Ok(attributes)
-    }
-
-    /// Reads the attributes inside of an ATTR_SET (RFC 6368, 5), one level deep:
-    /// another ATTR_SET, and MP attributes, which have no place there, stay raw.
-    fn parse_nested(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut attributes = Self { nested: true, ..Self::default() };
-        let mut mp = SmallVec::<[_; 2]>::new();
-        attributes.read(bytes, Some(AsWidth::Four), &mut |attribute| {
-            mp.push(attribute);
-            Ok(())
-        })?;
-        attributes.other.extend(mp);
-        Ok(attributes)
-    }
-
-    fn read(
+    #[inline]
+    pub(super) fn read(
         &mut self,
         bytes: &'a [u8],
         expected: Option<AsWidth>,
-        mp: &mut impl FnMut(RawAttribute<'a>) -> Result<(), Malformed>,
+        mut mp: impl FnMut(RawAttribute<'a>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         let mut as_path = None;
         let mut reader = Reader::new(bytes);
@@ -225,6 +203,19 @@ impl<'a> Attributes<'a> {
             pmsi_tunnel::settle(pmsi, virtual_networks);
         }
         Ok(())
+    }
+
+    /// Reads the attributes inside of an ATTR_SET (RFC 6368, 5), one level deep:
+    /// another ATTR_SET, and MP attributes, which have no place there, stay raw.
+    fn parse_nested(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut attributes = Self { nested: true, ..Self::default() };
+        let mut mp = SmallVec::<[_; 2]>::new();
+        attributes.read(bytes, Some(AsWidth::Four), |attribute| {
+            mp.push(attribute);
+            Ok(())
+        })?;
+        attributes.other.extend(mp);
+        Ok(attributes)
     }
 
     /// Whether RFC 7606 wants the announced routes withdrawn.
@@ -356,12 +347,11 @@ impl<'a> Attributes<'a> {
 impl<'a> RawAttribute<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         const WHAT: &str = "path attribute";
-        let flags = reader.u8(WHAT)?;
-        let kind = reader.u8(WHAT)?;
+        let [flags, kind, first] = reader.array(WHAT)?;
         let length = if flags & FLAG_EXTENDED_LENGTH != 0 {
-            reader.u16(WHAT)?
+            u16::from_be_bytes([first, reader.u8(WHAT)?])
         } else {
-            reader.u8(WHAT)?.into()
+            first.into()
         };
         Ok(Self { flags, kind, value: reader.take(length.into(), WHAT)? })
     }
@@ -430,7 +420,9 @@ mod tests {
     use super::*;
 
     fn parse(bytes: &[u8]) -> Attributes<'_> {
-        Attributes::parse(bytes, None, |_| Ok(())).unwrap()
+        let mut attributes = Attributes::default();
+        attributes.read(bytes, None, |_| Ok(())).unwrap();
+        attributes
     }
 
     fn verdicts(bytes: &[u8]) -> Vec<(u8, Verdict)> {

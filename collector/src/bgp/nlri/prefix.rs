@@ -55,6 +55,10 @@ impl Shape {
         };
         Some(Self { max_length, labelled, distinguished })
     }
+
+    const fn is_plain(self) -> bool {
+        !self.labelled && !self.distinguished
+    }
 }
 
 /// Iterates over prefixes; ends at the first that is malformed.
@@ -79,51 +83,113 @@ impl<'a> Iterator for Prefixes<'a> {
         if !self.reader.any_left() {
             return None;
         }
-        read(&mut self.reader, self.shape, self.path_ids).ok().map(|(prefix, _)| prefix)
+        Encoded::read(&mut self.reader, self.shape, self.path_ids).ok().map(Encoded::prefix)
     }
 }
 
-/// Reads one prefix, and whether the bits past its length were zero as sent.
+/// A prefix as sent.
+struct Encoded<'a> {
+    length: u8,
+    /// As many as `length` needs.
+    bytes: &'a [u8],
+    /// These and all that follow.
+    ahead: &'a [u8],
+    path_id: Option<u32>,
+    distinguisher: &'a [u8],
+    labels: &'a [u8],
+}
+
+impl<'a> Encoded<'a> {
+    #[inline]
+    fn read(reader: &mut Reader<'a>, shape: Shape, path_ids: PathIds) -> Result<Self, Malformed> {
+        let path_id = match path_ids {
+            PathIds::Present => Some(reader.u32("path identifier")?),
+            PathIds::Absent => None,
+        };
+        let mut length = reader.u8("prefix length")?;
+        let (labels, distinguisher): (&[u8], &[u8]) = if shape.is_plain() {
+            (&[], &[])
+        } else {
+            read_labels_and_distinguisher(reader, &mut length, shape)?
+        };
+        if length > shape.max_length {
+            return Err(Malformed::Value { what: "prefix length", value: length.into() });
+        }
+        let ahead = reader.rest();
+        let bytes = reader.take(length.div_ceil(8).into(), "prefix")?;
+        Ok(Self { length, bytes, ahead, path_id, distinguisher, labels })
+    }
+
+    /// Whether the bits past the length were zero as sent.
+    #[inline]
+    fn is_clean(&self) -> bool {
+        let used = self.length % 8;
+        used == 0 || self.bytes.last().is_none_or(|last| last << used == 0)
+    }
+
+    #[inline]
+    fn prefix(self) -> Prefix<'a> {
+        // Where more follows, 8 octets at once: what is too much is cut off with the
+        // bits past the length.
+        let high = match self.ahead.first_chunk() {
+            Some(first) => u64::from_be_bytes(*first),
+            None => left_aligned(self.bytes),
+        } & ones(self.length);
+        let low = match self.bytes.get(8..) {
+            Some(second) => left_aligned(second) & ones(self.length.saturating_sub(64)),
+            None => 0,
+        };
+        Prefix {
+            address: (u128::from(high) << 64 | u128::from(low)).to_be_bytes(),
+            length: self.length,
+            path_id: self.path_id,
+            distinguisher: self.distinguisher,
+            labels: self.labels,
+        }
+    }
+}
+
+/// Up to 8 octets as the first ones of a number, in network order.
 #[inline]
-fn read<'a>(
+fn left_aligned(bytes: &[u8]) -> u64 {
+    let word = |four: &[u8; 4]| u64::from(u32::from_be_bytes(*four));
+    match *bytes {
+        [] => 0,
+        [a] => u64::from_be_bytes([a, 0, 0, 0, 0, 0, 0, 0]),
+        [a, b] => u64::from_be_bytes([a, b, 0, 0, 0, 0, 0, 0]),
+        [a, b, c] => u64::from_be_bytes([a, b, c, 0, 0, 0, 0, 0]),
+        // The first four and the last four: where they overlap they agree.
+        _ => match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => {
+                word(first) << 32 | word(last) << (8 * 8_usize.saturating_sub(bytes.len()))
+            }
+            _ => 0,
+        },
+    }
+}
+
+/// A number of which the first `bits` are set.
+#[inline]
+fn ones(bits: u8) -> u64 {
+    u64::MAX.checked_shl(64_u32.saturating_sub(bits.into())).unwrap_or(0)
+}
+
+/// Reads what a labelled or VPN prefix begins with, and takes its bits off `length`.
+#[inline(never)]
+fn read_labels_and_distinguisher<'a>(
     reader: &mut Reader<'a>,
+    length: &mut u8,
     shape: Shape,
-    path_ids: PathIds,
-) -> Result<(Prefix<'a>, bool), Malformed> {
-    let path_id = match path_ids {
-        PathIds::Present => Some(reader.u32("path identifier")?),
-        PathIds::Absent => None,
-    };
-    let mut length = reader.u8("prefix length")?;
+) -> Result<(&'a [u8], &'a [u8]), Malformed> {
     let labels =
-        if shape.labelled { read_labels(reader, &mut length, shape.distinguished)? } else { &[] };
-    let distinguisher = if shape.distinguished {
-        length = length
-            .checked_sub(8 * DISTINGUISHER_OCTETS)
-            .ok_or(Malformed::Value { what: "VPN prefix length", value: length.into() })?;
-        reader.take(DISTINGUISHER_OCTETS.into(), "route distinguisher")?
-    } else {
-        &[]
-    };
-    if length > shape.max_length {
-        return Err(Malformed::Value { what: "prefix length", value: length.into() });
+        if shape.labelled { read_labels(reader, length, shape.distinguished)? } else { &[] };
+    if !shape.distinguished {
+        return Ok((labels, &[]));
     }
-    let octets = usize::from(length.div_ceil(8));
-    let bytes = reader.take(octets, "prefix")?;
-    let mut address = [0; 16];
-    if let Some(start) = address.get_mut(..octets) {
-        start.copy_from_slice(bytes);
-    }
-    let mut clean = true;
-    let used = length % 8;
-    if used != 0
-        && let Some(last) = address.get_mut(octets.wrapping_sub(1))
-    {
-        let kept = *last & (0xff_u8 << (8 - used));
-        clean = kept == *last;
-        *last = kept;
-    }
-    Ok((Prefix { address, length, path_id, distinguisher, labels }, clean))
+    *length = length
+        .checked_sub(8 * DISTINGUISHER_OCTETS)
+        .ok_or(Malformed::Value { what: "VPN prefix length", value: (*length).into() })?;
+    Ok((labels, reader.take(DISTINGUISHER_OCTETS.into(), "route distinguisher")?))
 }
 
 /// Reads the label stack, up to the label with the bottom-of-stack bit, and takes
@@ -166,9 +232,9 @@ pub(super) fn check(bytes: &[u8], shape: Shape, path_ids: PathIds) -> Result<boo
     // than once.
     let once = path_ids == PathIds::Absent && !shape.distinguished;
     while reader.any_left() {
-        let (prefix, clean) = read(&mut reader, shape, path_ids)?;
+        let prefix = Encoded::read(&mut reader, shape, path_ids)?;
         defaults += u32::from(prefix.length == 0 && once);
-        plausible &= clean && defaults <= 1;
+        plausible &= prefix.is_clean() && defaults <= 1;
     }
     Ok(plausible)
 }
@@ -185,6 +251,21 @@ mod tests {
     fn bits_past_the_length_are_cleared() {
         let prefix = first(&[9, 10, 0xff], AfiSafi::IPV4_UNICAST);
         assert_eq!((prefix.length, &prefix.address[..4]), (9, &[10, 0x80, 0, 0][..]));
+    }
+
+    #[test]
+    fn an_address_of_any_length_is_its_octets_and_zeros() {
+        for length in 0..=128_u8 {
+            let mut bytes = vec![length];
+            bytes.extend((1..=length.div_ceil(8)).map(|octet| octet | 0x81));
+            let mut address = [0; 16];
+            address[..bytes.len() - 1].copy_from_slice(&bytes[1..]);
+            if length % 8 != 0 {
+                address[bytes.len() - 2] &= 0xff << (8 - length % 8);
+            }
+            let prefix = first(&bytes, AfiSafi::IPV6_UNICAST);
+            assert_eq!((prefix.length, prefix.address), (length, address));
+        }
     }
 
     #[test]
