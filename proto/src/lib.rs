@@ -17,6 +17,7 @@ mod json;
 pub mod key;
 pub mod names;
 pub mod record;
+pub mod registry;
 pub mod text;
 
 /// The messages of `ribstream/v1/event.proto`.
