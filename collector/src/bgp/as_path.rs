@@ -88,6 +88,14 @@ impl<'a> AsPath<'a> {
         Ok(Self { bytes, width })
     }
 
+    /// Reads AS4_PATH, which cannot be empty (RFC 6793, 6).
+    pub fn parse_as4(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        if bytes.is_empty() {
+            return Err(Malformed::Length { what: "AS4_PATH", length: 0 });
+        }
+        Self::parse(bytes, AsWidth::Four)
+    }
+
     /// Reads AS_PATH with the width that it has: `expected` if the bytes parse
     /// so, else the other. Nearly always only one does: the count of a segment
     /// fixes its length.
@@ -143,7 +151,8 @@ impl<'a> AsPath<'a> {
                 leading = 0;
             }
         }
-        for segment in as4_path.segments() {
+        // Confederation segments have no place in AS4_PATH (RFC 6793, 6).
+        for segment in as4_path.segments().filter(|segment| segment.selection_length() > 0) {
             match merged.last_mut() {
                 Some((SegmentType::Sequence, asns)) if segment.kind == SegmentType::Sequence => {
                     asns.extend(segment.asns());
@@ -220,6 +229,16 @@ mod tests {
         let four = [2, 2, 0, 1, 0, 0, 0, 1, 0, 1];
         let merged = path(&two, AsWidth::Two).merged_with(&path(&four, AsWidth::Four)).unwrap();
         assert_eq!(merged, [(SegmentType::Sequence, vec![1, 65536, 65537])]);
+    }
+
+    #[test]
+    fn confederation_segments_do_not_come_out_of_as4_path() {
+        let two = [3, 1, 0, 9, 2, 1, 0x5b, 0xa0];
+        let four = [3, 1, 0, 0, 0, 9, 2, 1, 0, 1, 0, 0];
+        let merged = path(&two, AsWidth::Two).merged_with(&path(&four, AsWidth::Four)).unwrap();
+        let expected =
+            [(SegmentType::ConfedSequence, vec![9]), (SegmentType::Sequence, vec![65536])];
+        assert_eq!(merged, expected);
     }
 
     #[test]

@@ -107,7 +107,10 @@ impl<'a> Update<'a> {
             return;
         }
         self.attributes.require(ty::ORIGIN, "missing ORIGIN");
-        self.attributes.require(ty::AS_PATH, "missing AS_PATH");
+        // BGPsec_PATH stands in the place of AS_PATH (RFC 8205, 3).
+        if !self.attributes.has(ty::BGPSEC_PATH) {
+            self.attributes.require(ty::AS_PATH, "missing AS_PATH");
+        }
         if legacy {
             self.attributes.require(ty::NEXT_HOP, "missing NEXT_HOP");
         }

@@ -4,10 +4,21 @@
 //! | Flags (1) | Type (1) | Length (1, or 2 with flag 0x10) | Value |
 //! ```
 
+mod aigp;
+mod attr_set;
+mod bfd_discriminator;
+mod domain_path;
 mod further;
 mod link_state;
+mod pmsi_tunnel;
+mod prefix_sid;
+mod rules;
+mod sr_candidate_path;
+mod tunnel_encapsulation;
 
+use prost::bytes::Bytes;
 use ribstream_proto::v1;
+use rules::Rules;
 use smallvec::SmallVec;
 
 use super::as_path::{AsPath, AsWidth};
@@ -35,9 +46,18 @@ pub mod attribute_type {
     pub const EXTENDED_COMMUNITIES: u8 = 16;
     pub const AS4_PATH: u8 = 17;
     pub const AS4_AGGREGATOR: u8 = 18;
+    pub const PMSI_TUNNEL: u8 = 22;
+    pub const TUNNEL_ENCAPSULATION: u8 = 23;
+    pub const IPV6_EXTENDED_COMMUNITIES: u8 = 25;
+    pub const AIGP: u8 = 26;
     pub const BGP_LS: u8 = 29;
     pub const LARGE_COMMUNITY: u8 = 32;
+    pub const BGPSEC_PATH: u8 = 33;
     pub const ONLY_TO_CUSTOMER: u8 = 35;
+    pub const DOMAIN_PATH: u8 = 36;
+    pub const BFD_DISCRIMINATOR: u8 = 38;
+    pub const PREFIX_SID: u8 = 40;
+    pub const ATTR_SET: u8 = 128;
 }
 use attribute_type as ty;
 
@@ -126,6 +146,8 @@ pub struct Attributes<'a> {
     pub(super) cut: Option<Malformed>,
     /// Types seen, a bit each.
     seen: [u64; 4],
+    /// These are the attributes inside of an ATTR_SET.
+    nested: bool,
 }
 
 impl<'a> Attributes<'a> {
@@ -138,6 +160,29 @@ impl<'a> Attributes<'a> {
         mut mp: impl FnMut(RawAttribute<'a>) -> Result<(), Malformed>,
     ) -> Result<Self, Malformed> {
         let mut attributes = Self::default();
+        attributes.read(bytes, expected, &mut mp)?;
+        Ok(attributes)
+    }
+
+    /// Reads the attributes inside of an ATTR_SET (RFC 6368, 5), one level deep:
+    /// another ATTR_SET, and MP attributes, which have no place there, stay raw.
+    fn parse_nested(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut attributes = Self { nested: true, ..Self::default() };
+        let mut mp = SmallVec::<[_; 2]>::new();
+        attributes.read(bytes, Some(AsWidth::Four), &mut |attribute| {
+            mp.push(attribute);
+            Ok(())
+        })?;
+        attributes.other.extend(mp);
+        Ok(attributes)
+    }
+
+    fn read(
+        &mut self,
+        bytes: &'a [u8],
+        expected: Option<AsWidth>,
+        mp: &mut impl FnMut(RawAttribute<'a>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
         let mut as_path = None;
         let mut reader = Reader::new(bytes);
         while reader.any_left() {
@@ -147,41 +192,50 @@ impl<'a> Attributes<'a> {
                 Err(reason) => {
                     // The list is cut: what it announces cannot be trusted (RFC 7606, 4).
                     let kind = before.get(1).copied().unwrap_or_default();
-                    attributes.fail(kind, Verdict::TreatAsWithdraw, reason, before);
-                    attributes.cut = Some(reason);
+                    self.fail(kind, Verdict::TreatAsWithdraw, reason, before);
+                    self.cut = Some(reason);
                     break;
                 }
             };
             match attribute.kind {
                 ty::MP_REACH_NLRI | ty::MP_UNREACH_NLRI => mp(attribute)?,
-                kind if attributes.was_seen(kind) => attributes.fail(
+                kind if self.was_seen(kind) => self.fail(
                     kind,
                     Verdict::Discard,
                     Malformed::Value { what: "repeated attribute", value: kind.into() },
                     attribute.value,
                 ),
-                _ if attributes.flags_are_wrong(attribute) => {}
+                _ if self.flags_are_wrong(attribute) => {}
                 ty::AS_PATH => as_path = Some(attribute.value),
-                _ => attributes.take(attribute),
+                _ => self.take(attribute),
             }
         }
         if let Some(value) = as_path {
             let expected = expected.unwrap_or(AsWidth::Four);
-            let expected = if attributes.as4_path.is_some() { AsWidth::Two } else { expected };
+            let expected = if self.as4_path.is_some() { AsWidth::Two } else { expected };
             match AsPath::parse_either(value, expected) {
-                Ok(path) => attributes.as_path = Some(path),
+                Ok(path) => self.as_path = Some(path),
                 Err(reason) => {
-                    attributes.fail(ty::AS_PATH, Verdict::TreatAsWithdraw, reason, value);
+                    self.fail(ty::AS_PATH, Verdict::TreatAsWithdraw, reason, value);
                 }
             }
         }
-        Ok(attributes)
+        let virtual_networks = self.further.is_some() && self.has_virtual_networks();
+        if let Some(pmsi) = self.further.as_mut().and_then(|further| further.pmsi_tunnel.as_mut()) {
+            pmsi_tunnel::settle(pmsi, virtual_networks);
+        }
+        Ok(())
     }
 
     /// Whether RFC 7606 wants the announced routes withdrawn.
     #[must_use]
     pub fn treat_as_withdraw(&self) -> bool {
-        self.errors.iter().any(|error| error.verdict == Verdict::TreatAsWithdraw)
+        self.fatal_error().is_some()
+    }
+
+    /// The first error that mends nothing but the session.
+    fn fatal_error(&self) -> Option<&AttributeError<'a>> {
+        self.errors.iter().find(|error| error.verdict == Verdict::TreatAsWithdraw)
     }
 
     /// Whether an attribute of this type was sent, well-formed or not.
@@ -213,33 +267,12 @@ impl<'a> Attributes<'a> {
 
     /// Checks Optional and Transitive against what the type prescribes (RFC 7606, 3, c).
     fn flags_are_wrong(&mut self, attribute: RawAttribute<'a>) -> bool {
-        const WELL_KNOWN: u8 = FLAG_TRANSITIVE;
-        const OPTIONAL_TRANSITIVE: u8 = FLAG_OPTIONAL | FLAG_TRANSITIVE;
-        let expected = match attribute.kind {
-            ty::ORIGIN | ty::AS_PATH | ty::NEXT_HOP | ty::LOCAL_PREF | ty::ATOMIC_AGGREGATE => {
-                WELL_KNOWN
-            }
-            ty::MULTI_EXIT_DISC | ty::ORIGINATOR_ID | ty::CLUSTER_LIST => FLAG_OPTIONAL,
-            ty::AGGREGATOR
-            | ty::COMMUNITIES
-            | ty::EXTENDED_COMMUNITIES
-            | ty::AS4_PATH
-            | ty::AS4_AGGREGATOR
-            | ty::LARGE_COMMUNITY
-            | ty::ONLY_TO_CUSTOMER => OPTIONAL_TRANSITIVE,
-            _ => return false,
-        };
-        if attribute.flags & OPTIONAL_TRANSITIVE == expected {
+        let Some(rules) = Rules::of(attribute.kind) else { return false };
+        if rules.flags_are_right(attribute.flags) {
             return false;
         }
-        let verdict = match attribute.kind {
-            ty::ATOMIC_AGGREGATE | ty::AGGREGATOR | ty::AS4_PATH | ty::AS4_AGGREGATOR => {
-                Verdict::Discard
-            }
-            _ => Verdict::TreatAsWithdraw,
-        };
         let reason = Malformed::Value { what: "attribute flags", value: attribute.flags.into() };
-        self.fail(attribute.kind, verdict, reason, attribute.value);
+        self.fail(attribute.kind, rules.on_flags, reason, attribute.value);
         true
     }
 
@@ -260,7 +293,7 @@ impl<'a> Attributes<'a> {
                     self.as4_aggregator = Some(v);
                 })
             }
-            ty::AS4_PATH => AsPath::parse(value, AsWidth::Four).map(|v| self.as4_path = Some(v)),
+            ty::AS4_PATH => AsPath::parse_as4(value).map(|v| self.as4_path = Some(v)),
             ty::COMMUNITIES => multiple(value, 4, "COMMUNITIES").map(|v| self.communities = v),
             ty::EXTENDED_COMMUNITIES => {
                 multiple(value, 8, "EXTENDED COMMUNITIES").map(|v| self.extended_communities = v)
@@ -281,13 +314,7 @@ impl<'a> Attributes<'a> {
             }
         };
         if let Err(reason) = taken {
-            let verdict = match kind {
-                // RFC 7606, 7.6 and 7.7; RFC 6793, 6.
-                ty::ATOMIC_AGGREGATE | ty::AGGREGATOR | ty::AS4_PATH | ty::AS4_AGGREGATOR => {
-                    Verdict::Discard
-                }
-                _ => Verdict::TreatAsWithdraw,
-            };
+            let verdict = Rules::of(kind).map_or(Verdict::TreatAsWithdraw, |rules| rules.on_value);
             self.fail(kind, verdict, reason, value);
         }
     }
@@ -296,7 +323,11 @@ impl<'a> Attributes<'a> {
 impl<'a> Attributes<'a> {
     /// Takes an attribute that few UPDATEs have, or that is not known.
     fn take_further(&mut self, attribute: RawAttribute<'a>) {
-        match further::take(attribute, self.further.get_or_insert_default()) {
+        if self.nested && attribute.kind == ty::ATTR_SET {
+            self.other.push(attribute);
+            return;
+        }
+        match further::take(attribute, &mut self.further) {
             None => self.other.push(attribute),
             Some(Ok(())) => {}
             Some(Err((verdict, reason))) => {
@@ -309,11 +340,16 @@ impl<'a> Attributes<'a> {
     /// that what stands in the place of a label is a VNI (RFC 8365, 5.1.3).
     #[must_use]
     pub fn has_virtual_networks(&self) -> bool {
-        // The encapsulation extended community (RFC 9012, 4.1) with the tunnel types
-        // VXLAN, NVGRE, VXLAN GPE and GENEVE.
+        // VXLAN, NVGRE, VXLAN GPE and GENEVE in the encapsulation extended community
+        // (RFC 9012, 4.1) or in the Tunnel Encapsulation attribute.
+        let tunnels =
+            self.further.as_ref().and_then(|further| further.tunnel_encapsulation.as_ref());
         self.extended_communities
             .chunks_exact(8)
             .any(|community| matches!(community, [0x03, 0x0c, .., 8 | 9 | 12 | 19]))
+            || tunnels.is_some_and(|attribute| {
+                attribute.tunnels.iter().any(|tunnel| matches!(tunnel.r#type, 8 | 9 | 12 | 19))
+            })
     }
 }
 
@@ -329,6 +365,26 @@ impl<'a> RawAttribute<'a> {
         };
         Ok(Self { flags, kind, value: reader.take(length.into(), WHAT)? })
     }
+}
+
+/// The event owns its bytes.
+fn copy(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+/// Whether these can be an IPv4 or an IPv6 address.
+const fn is_address(octets: &[u8]) -> bool {
+    matches!(octets.len(), 4 | 16)
+}
+
+/// A number of three octets.
+fn u24(reader: &mut Reader<'_>, what: &'static str) -> Result<u32, Malformed> {
+    reader.array(what).map(|[a, b, c]| u32::from_be_bytes([0, a, b, c]))
+}
+
+/// A TLV that is carried as sent.
+fn tlv(kind: u8, value: &[u8]) -> v1::RawTlv {
+    v1::RawTlv { r#type: kind.into(), value: copy(value) }
 }
 
 fn fixed<'a, const N: usize>(
@@ -382,35 +438,6 @@ mod tests {
     }
 
     #[test]
-    fn rfc_7606_treats_broken_attributes_as_its_table_says() {
-        use Verdict::{Discard, TreatAsWithdraw};
-        let cases: &[(&[u8], u8, Verdict)] = &[
-            (&[0x40, 1, 2, 0, 0], 1, TreatAsWithdraw),
-            (&[0x40, 1, 1, 3], 1, TreatAsWithdraw),
-            (&[0x40, 2, 3, 2, 9, 0], 2, TreatAsWithdraw),
-            (&[0x40, 3, 5, 1, 2, 3, 4, 5], 3, TreatAsWithdraw),
-            (&[0x80, 4, 3, 1, 2, 3], 4, TreatAsWithdraw),
-            (&[0x40, 5, 1, 1], 5, TreatAsWithdraw),
-            (&[0x40, 6, 1, 1], 6, Discard),
-            (&[0xc0, 7, 5, 1, 2, 3, 4, 5], 7, Discard),
-            (&[0xc0, 8, 3, 1, 2, 3], 8, TreatAsWithdraw),
-            (&[0xc0, 8, 0], 8, TreatAsWithdraw),
-            (&[0x80, 9, 3, 1, 2, 3], 9, TreatAsWithdraw),
-            (&[0x80, 10, 5, 1, 2, 3, 4, 5], 10, TreatAsWithdraw),
-            (&[0xc0, 16, 7, 1, 2, 3, 4, 5, 6, 7], 16, TreatAsWithdraw),
-            (&[0xc0, 17, 2, 2, 2], 17, Discard),
-            (&[0xc0, 18, 3, 1, 2, 3], 18, Discard),
-            (&[0xc0, 32, 1, 1], 32, TreatAsWithdraw),
-            (&[0xc0, 35, 1, 1], 35, TreatAsWithdraw),
-            (&[0x40, 4, 4, 0, 0, 0, 1], 4, TreatAsWithdraw),
-            (&[0x80, 6, 0], 6, Discard),
-        ];
-        for (bytes, kind, verdict) in cases {
-            assert_eq!(verdicts(bytes), [(*kind, *verdict)], "{bytes:?}");
-        }
-    }
-
-    #[test]
     fn only_the_first_of_a_repeated_attribute_counts() {
         let attributes = parse(&[0x80, 4, 4, 0, 0, 0, 1, 0x80, 4, 4, 0, 0, 0, 2]);
         assert_eq!(attributes.med, Some(1));
@@ -429,5 +456,21 @@ mod tests {
         let attributes = parse(&[0xd0, 99, 0, 2, 7, 8]);
         assert_eq!(attributes.other[0], RawAttribute { flags: 0xd0, kind: 99, value: &[7, 8] });
         assert!(attributes.errors.is_empty());
+        assert!(attributes.further.is_none());
+    }
+
+    #[test]
+    fn the_label_of_a_pmsi_tunnel_is_a_vni_whichever_attribute_says_so() {
+        const PMSI: &[u8] = &[0xc0, 22, 9, 0, 6, 0, 0x03, 0xe8, 10, 0, 0, 1];
+        let vni = |bytes: &[u8]| {
+            let pmsi = parse(bytes).further.unwrap().pmsi_tunnel.unwrap();
+            assert_ne!(pmsi.label.is_some(), pmsi.vni.is_some());
+            pmsi.vni
+        };
+        assert_eq!(vni(PMSI), None);
+        let community = [&[0xc0, 16, 8, 3, 0x0c, 0, 0, 0, 0, 0, 8][..], PMSI].concat();
+        assert_eq!(vni(&community), Some(1000));
+        let attribute = [PMSI, &[0xc0, 23, 4, 0, 8, 0, 0]].concat();
+        assert_eq!(vni(&attribute), Some(1000));
     }
 }
