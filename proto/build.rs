@@ -104,6 +104,10 @@ fn main() -> io::Result<()> {
         .type_attribute(".", "#[allow(missing_docs)]")
         .enum_attribute("ribstream.v1.Event.body", "#[serde(rename_all = \"snake_case\")]")
         .field_attribute("ribstream.v1.Event.body", "#[serde(flatten)]");
+    // Few tunnels have them, and many tunnels fit into an attribute.
+    for field in ["prefix_sid", "sr_candidate_path"] {
+        config.boxed(format!("ribstream.v1.Tunnel.{field}"));
+    }
     for (field, absent) in absent_forms(&descriptors.file) {
         config.field_attribute(field, format!("#[serde(skip_serializing_if = \"{absent}\")]"));
     }

@@ -167,7 +167,7 @@ fn the_attributes_are_those_that_tcpdump_reads() {
 
 #[test]
 fn the_attributes_are_those_that_exabgp_was_told_to_send() {
-    compare("tests/data/exabgp/updates.txt");
+    compare("tests/data/exabgp/attributes.txt");
 }
 
 /// An UPDATE that announces a prefix, with the attributes of an example and those

@@ -29,6 +29,8 @@ pub(super) fn take(
                 })
             }
             ty::AIGP => aigp::decode(value).map(|v| into.get_or_insert_default().aigp = Some(v)),
+            ty::BGP_LS => link_state::parse(value)
+                .map(|v| into.get_or_insert_default().link_state = Some(Box::new(v))),
             ty::DOMAIN_PATH => domain_path::decode(value)
                 .map(|v| into.get_or_insert_default().domain_path = Some(v)),
             ty::BFD_DISCRIMINATOR => bfd_discriminator::decode(value)
@@ -39,8 +41,6 @@ pub(super) fn take(
                         .map(|v| into.get_or_insert_default().prefix_sid = Some(v)),
                 );
             }
-            ty::LINK_STATE => link_state::parse(value)
-                .map(|v| into.get_or_insert_default().link_state = Some(Box::new(v))),
             ty::ATTR_SET => attr_set::decode(value)
                 .map(|v| into.get_or_insert_default().attr_set = Some(Box::new(v))),
             _ => return None,

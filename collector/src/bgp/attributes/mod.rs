@@ -50,7 +50,7 @@ pub mod attribute_type {
     pub const TUNNEL_ENCAPSULATION: u8 = 23;
     pub const IPV6_EXTENDED_COMMUNITIES: u8 = 25;
     pub const AIGP: u8 = 26;
-    pub const LINK_STATE: u8 = 29;
+    pub const BGP_LS: u8 = 29;
     pub const LARGE_COMMUNITY: u8 = 32;
     pub const BGPSEC_PATH: u8 = 33;
     pub const ONLY_TO_CUSTOMER: u8 = 35;

@@ -49,7 +49,7 @@ impl Rules {
             | ty::DOMAIN_PATH
             | ty::ATTR_SET => (OPTIONAL_TRANSITIVE, TreatAsWithdraw, TreatAsWithdraw),
             // RFC 9552, 8.2.2.
-            ty::LINK_STATE => (OPTIONAL_NON_TRANSITIVE, TreatAsWithdraw, Discard),
+            ty::BGP_LS => (OPTIONAL_NON_TRANSITIVE, TreatAsWithdraw, Discard),
             _ => return None,
         };
         Some(Self { flags, on_flags, on_value })

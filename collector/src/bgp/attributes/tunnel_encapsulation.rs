@@ -70,7 +70,7 @@ fn tunnel(kind: u16, mut sub_tlvs: Reader<'_>) -> Result<v1::Tunnel, Malformed> 
         }
     }
     if kind == tunnel::SR_POLICY {
-        tunnel.sr_candidate_path = Some(path);
+        tunnel.sr_candidate_path = Some(Box::new(path));
     }
     Ok(tunnel)
 }
@@ -122,7 +122,7 @@ fn take(kind: u16, sub_kind: u8, value: &[u8], tunnel: &mut v1::Tunnel) -> Resul
         }
         sub_tlv::PREFIX_SID => {
             let sid = prefix_sid::decode(reader.take_rest()).map_err(|(_, reason)| reason)?;
-            once(&mut tunnel.prefix_sid, sid)?;
+            once(&mut tunnel.prefix_sid, Box::new(sid))?;
         }
         _ => return Err(Malformed::Value { what: SUB_TLV, value: sub_kind.into() }),
     }
