@@ -55,6 +55,9 @@ pub struct RunOptions {
     /// Where the events go.
     #[command(flatten)]
     pub kafka: KafkaOptions,
+    /// Publish every BMP message as received too, to the raw topic, as OpenBMP frames it
+    #[arg(long, env = "RIBSTREAM_RAW")]
+    pub raw: bool,
     /// Create the topics that are missing at start
     #[arg(
         long,
@@ -67,7 +70,7 @@ pub struct RunOptions {
         action = clap::ArgAction::Set
     )]
     pub create_topics: bool,
-    /// Partitions of the events topic, where it is created
+    /// Partitions of the events and the raw topic, where they are created
     #[arg(
         long,
         env = "RIBSTREAM_PARTITIONS",
@@ -172,9 +175,12 @@ pub struct RunOptions {
 /// Settings of `decode`.
 #[derive(Args, Clone, Debug)]
 pub struct DecodeOptions {
-    /// A raw BMP stream, plain or compressed (.zst, .gz), or - for standard input
+    /// A raw BMP stream or a packet capture (pcap, pcapng), plain or compressed (.zst, .gz), or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Of a packet capture, only sessions at this TCP port, whatever they begin with; repeat, or separate by commas [default: all that begin as BMP does]
+    #[arg(long, env = "RIBSTREAM_PORT", value_name = "PORT", value_delimiter = ',')]
+    pub port: Vec<u16>,
     /// Print one JSON object that counts messages, routes and errors
     #[arg(long, env = "RIBSTREAM_SUMMARY")]
     pub summary: bool,
@@ -192,7 +198,7 @@ pub struct DecodeOptions {
 /// Settings of `replay`.
 #[derive(Args, Clone, Debug)]
 pub struct ReplayOptions {
-    /// A raw BMP stream, plain or compressed (.zst, .gz), or - for standard input
+    /// A raw BMP stream or a packet capture (pcap, pcapng), plain or compressed (.zst, .gz), or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The collector, as host:port
@@ -206,6 +212,9 @@ pub struct ReplayOptions {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub rate: Option<u32>,
+    /// Of a packet capture, only sessions at this TCP port, whatever they begin with; repeat, or separate by commas [default: all that begin as BMP does]
+    #[arg(long, env = "RIBSTREAM_PORT", value_name = "PORT", value_delimiter = ',')]
+    pub port: Vec<u16>,
     /// The address to come from, which is the router's identity
     #[arg(long, env = "RIBSTREAM_SOURCE", value_name = "IP")]
     pub source: Option<IpAddr>,

@@ -19,7 +19,8 @@ use crate::{
     frame::{FrameError, next_frame},
     metrics::Metrics,
     output::Output,
-    session::{Counters, Origin, Session},
+    raw::{self, Framer},
+    session::{Counters, Destination, Origin, Record, Session, Sink as _},
 };
 
 /// Bytes to ask of the socket at a time: some hundreds of messages, so that the
@@ -112,6 +113,7 @@ pub struct Connection {
     buffer: BytesMut,
     session: Session,
     output: Output,
+    raw: Option<Framer>,
     limits: Limits,
     shutdown: CancellationToken,
     metrics: Arc<Metrics>,
@@ -120,12 +122,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that was just accepted.
+    /// A connection that was just accepted, with a framer where the raw topic is on.
     #[must_use]
     pub fn new(
         stream: TcpStream,
         origin: Origin,
         output: Output,
+        raw: Option<Framer>,
         limits: Limits,
         shutdown: CancellationToken,
         metrics: Arc<Metrics>,
@@ -137,6 +140,7 @@ impl Connection {
             buffer: BytesMut::new(),
             session: Session::new(origin),
             output,
+            raw,
             limits,
             shutdown,
             metrics,
@@ -220,6 +224,16 @@ impl Connection {
             };
             let frame = rest.get(..length).unwrap_or(rest);
             self.session.message(frame, now, &mut self.output);
+            if let Some(raw) = &mut self.raw {
+                self.output.record(Record {
+                    destination: Destination::Raw,
+                    key: self.session.router().as_bytes(),
+                    event_type: raw::EVENT_TYPE,
+                    router: self.session.router(),
+                    value: raw.frame(frame, now),
+                });
+                self.metrics.raw.inc();
+            }
             done += length;
             if self.session.terminated() {
                 break Some(Close::Termination);

@@ -1,9 +1,8 @@
 //! `ribstream-collector decode`: a capture to JSON lines, or to one summary.
 
 use std::{
-    collections::BTreeMap,
-    io::{self, Read, Write},
-    net::{IpAddr, Ipv4Addr},
+    collections::{BTreeMap, HashMap},
+    io::{self, Write},
     sync::Arc,
 };
 
@@ -19,16 +18,19 @@ use crate::{
     bmp::Kind,
     frame::{self, next_frame},
     session::{Counters, Destination, Origin, Record, Session, Sink},
+    source::{Capture, End, Piece, Problems, Router},
 };
 
-/// Bytes to read at a time.
-const CHUNK: usize = 1 << 18;
-
-/// Decodes a raw BMP stream and writes one JSON line for each message. Where the
-/// stream stops being BMP, the error names the offset, after all that came before.
-pub fn lines(input: impl Read, max_message: usize, mut output: impl Write) -> anyhow::Result<()> {
+/// Decodes a capture and writes one JSON line for each message. Where a session
+/// stops being BMP, or ends too early, the error names it and the offset, after all
+/// that could be decoded.
+pub fn lines<'a>(
+    capture: impl Into<Capture<'a>>,
+    max_message: usize,
+    mut output: impl Write,
+) -> anyhow::Result<()> {
     let mut written: io::Result<()> = Ok(());
-    let (_, result) = walk(input, max_message, &mut |record: Record<'_>| {
+    let (_, result) = walk(capture, max_message, &mut |record: Record<'_>| {
         if written.is_ok() {
             written = line(&record, &mut output);
         }
@@ -52,6 +54,8 @@ pub fn line(record: &Record<'_>, output: &mut impl Write) -> io::Result<()> {
             let letter = v1::DeadLetter::decode(record.value).map_err(io::Error::other)?;
             serde_json::to_writer(&mut *output, &DeadLetterLine { dead_letter: letter })?;
         }
+        // Bytes are no line to read.
+        Destination::Raw => return Ok(()),
     }
     output.write_all(b"\n")
 }
@@ -61,7 +65,7 @@ struct DeadLetterLine {
     dead_letter: v1::DeadLetter,
 }
 
-/// What a stream holds, in numbers.
+/// What a capture holds, in numbers.
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
     /// Messages by type.
@@ -72,7 +76,7 @@ pub struct Summary {
     pub evpn_route_types: BTreeMap<&'static str, BTreeMap<u32, RouteTypeCounts>>,
     /// Messages that could not be decoded, by reason.
     pub errors: BTreeMap<String, u64>,
-    /// Bytes of the stream.
+    /// Bytes of whole messages.
     pub bytes: u64,
 }
 
@@ -96,16 +100,20 @@ pub struct RouteTypeCounts {
     pub withdrawn: u64,
 }
 
-/// Decodes a raw BMP stream and counts what it holds. The error, if any, says
-/// where the stream stops being BMP; the summary covers what came before.
-pub fn summary(input: impl Read, max_message: usize) -> (Summary, anyhow::Result<()>) {
+/// Decodes a capture and counts what it holds, all sessions together. The error, if
+/// any, is that of [`lines`]; the summary covers what could be decoded.
+pub fn summary<'a>(
+    capture: impl Into<Capture<'a>>,
+    max_message: usize,
+) -> (Summary, anyhow::Result<()>) {
     let mut summary = Summary::default();
     let (counters, result) =
-        walk(input, max_message, &mut |record: Record<'_>| summary.record(&record));
+        walk(capture, max_message, &mut |record: Record<'_>| summary.record(&record));
     for kind in Kind::ALL {
-        summary.messages.insert(kind.name(), counters.messages(kind));
+        let count = counters.iter().map(|counters| counters.messages(kind)).sum();
+        summary.messages.insert(kind.name(), count);
     }
-    summary.bytes = counters.octets;
+    summary.bytes = counters.iter().map(|counters| counters.octets).sum();
     (summary, result)
 }
 
@@ -124,6 +132,7 @@ impl Summary {
                     *self.errors.entry(letter.reason).or_default() += 1;
                 }
             }
+            Destination::Raw => {}
         }
     }
 
@@ -173,64 +182,131 @@ fn count(routes: &v1::Routes) -> u64 {
     (routes.prefixes.len() + routes.evpn.len() + routes.other.len()) as u64
 }
 
-/// Feeds every message of a stream to a session, and says what it has counted and
-/// why the end, if it did, came early. The times of reception are zero: a file
-/// does not have them.
-fn walk(
-    mut input: impl Read,
+/// Feeds every message of a capture to its session, and says what each has counted
+/// and what was not as it should be.
+fn walk<'a>(
+    capture: impl Into<Capture<'a>>,
     max_message: usize,
     sink: &mut impl Sink,
-) -> (Counters, anyhow::Result<()>) {
-    let mut session = Session::new(Origin {
-        collector: Arc::from("decode"),
-        router_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        remote_port: 0,
-        session: 0,
-    });
-    let mut buffer = Vec::new();
-    let mut offset = 0;
-    let result = loop {
-        let had = buffer.len();
-        let read = input.by_ref().take(CHUNK as u64).read_to_end(&mut buffer);
-        let mut rest = buffer.as_slice();
-        let frames = loop {
+) -> (Vec<Counters>, anyhow::Result<()>) {
+    let mut capture = capture.into();
+    let mut open: HashMap<usize, Decoder> = HashMap::new();
+    let mut counters = Vec::new();
+    let mut problems = Problems::default();
+    while let Some(piece) = capture.next() {
+        let result = match piece {
+            Piece::Open(id, router) => {
+                open.insert(id, Decoder::new(router));
+                Ok(())
+            }
+            Piece::Bytes(id, time, bytes) => match open.get_mut(&id) {
+                Some(decoder) => decoder.bytes(&bytes, time, max_message, sink),
+                None => Ok(()),
+            },
+            Piece::Close(id, time, end) => match open.remove(&id) {
+                Some(decoder) => {
+                    let (count, result) = decoder.end(time, end, sink);
+                    counters.push(count);
+                    result
+                }
+                None => Ok(()),
+            },
+            Piece::Problem(problem) => Err(problem),
+        };
+        if let Err(problem) = result {
+            problems.add(problem);
+            // There is no other session in it.
+            if matches!(capture, Capture::Stream(_)) {
+                break;
+            }
+        }
+    }
+    counters.extend(open.into_values().map(|decoder| decoder.session.counters().clone()));
+    (counters, problems.into_result())
+}
+
+/// A session of a capture.
+struct Decoder {
+    name: String,
+    session: Session,
+    /// The beginning of a message that is not whole yet.
+    buffer: Vec<u8>,
+    /// Octets of whole messages.
+    offset: usize,
+    /// The stream has stopped being BMP.
+    broken: bool,
+}
+
+impl Decoder {
+    fn new(router: Router) -> Self {
+        let session = Session::new(Origin {
+            collector: Arc::from("decode"),
+            router_address: router.address,
+            remote_port: router.port,
+            session: router.session,
+        });
+        Self { name: router.name, session, buffer: Vec::new(), offset: 0, broken: false }
+    }
+
+    fn bytes(
+        &mut self,
+        bytes: &[u8],
+        now: u64,
+        max_message: usize,
+        sink: &mut impl Sink,
+    ) -> Result<(), String> {
+        if self.broken {
+            return Ok(());
+        }
+        self.buffer.extend_from_slice(bytes);
+        let mut rest = self.buffer.as_slice();
+        let result = loop {
             match next_frame(rest, max_message) {
                 Ok(Some(length)) => {
                     let (frame, after) = rest.split_at(length);
-                    session.message(frame, 0, sink);
-                    offset += length;
+                    self.session.message(frame, now, sink);
+                    self.offset += length;
                     rest = after;
                 }
                 Ok(None) => break Ok(()),
-                Err(error) => break Err(anyhow::anyhow!("offset {offset}: {error}")),
+                Err(error) => {
+                    self.broken = true;
+                    break Err(error);
+                }
             }
         };
-        if frames.is_err() {
-            break frames;
+        let done = self.buffer.len() - rest.len();
+        self.buffer.drain(..done);
+        result.map_err(|error| self.problem(&error.to_string()))
+    }
+
+    fn end(mut self, now: u64, end: End, sink: &mut impl Sink) -> (Counters, Result<(), String>) {
+        let result = if self.broken || self.buffer.is_empty() || end == End::Lost {
+            Ok(())
+        } else {
+            Err(self.problem(&truncated(&self.buffer)))
+        };
+        if let End::Closed(why) = end {
+            self.session.end(v1::RouterDownReason::Disconnect, why, now, sink);
         }
-        if let Err(error) = read {
-            let offset = offset + rest.len();
-            break Err(anyhow::Error::new(error).context(format!("offset {offset}: cannot read")));
-        }
-        if buffer.len() == had {
-            break if rest.is_empty() { Ok(()) } else { Err(truncated(offset, rest)) };
-        }
-        let done = buffer.len() - rest.len();
-        buffer.drain(..done);
-    };
-    (session.counters().clone(), result)
+        (self.session.counters().clone(), result)
+    }
+
+    /// What is wrong, with the session and the place.
+    fn problem(&self, what: &str) -> String {
+        let (name, offset) = (&self.name, self.offset);
+        let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
+        format!("{name}offset {offset}: {what}")
+    }
 }
 
-fn truncated(offset: usize, rest: &[u8]) -> anyhow::Error {
-    let header = rest.first_chunk::<{ frame::HEADER_LENGTH }>();
-    match header {
-        Some(&[_, a, b, c, d, _]) => anyhow::anyhow!(
-            "offset {offset}: the stream ends in the middle of a message: {} of its {} bytes are there",
+fn truncated(rest: &[u8]) -> String {
+    match rest.first_chunk::<{ frame::HEADER_LENGTH }>() {
+        Some(&[_, a, b, c, d, _]) => format!(
+            "the stream ends in the middle of a message: {} of its {} bytes are there",
             rest.len(),
             u32::from_be_bytes([a, b, c, d]),
         ),
-        None => {
-            anyhow::anyhow!("offset {offset}: the stream ends in the middle of a message header")
-        }
+        None => "the stream ends in the middle of a message header".to_owned(),
     }
 }

@@ -27,8 +27,11 @@ pub mod listener;
 pub mod metrics;
 #[cfg(feature = "daemon")]
 pub mod output;
+pub mod pcap;
 #[cfg(feature = "daemon")]
 pub mod publish;
+#[cfg(feature = "daemon")]
+pub mod raw;
 #[cfg(feature = "daemon")]
 pub mod replay;
 #[cfg(feature = "daemon")]

@@ -26,6 +26,7 @@ use crate::{
     connection::{Connection, Limits, micros_now},
     metrics::Metrics,
     output::{Output, Target},
+    raw::Framer,
     session::Origin,
 };
 
@@ -69,6 +70,7 @@ pub struct Listener {
     socket: TcpListener,
     collector: Arc<str>,
     target: Target,
+    raw: bool,
     limits: Limits,
     permits: Arc<Semaphore>,
     last_session: AtomicU64,
@@ -91,6 +93,7 @@ impl Listener {
             socket,
             collector: options.collector_name().into(),
             target,
+            raw: options.raw,
             limits: Limits::new(options),
             permits: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
             last_session: AtomicU64::new(0),
@@ -164,6 +167,7 @@ impl Listener {
                 session,
             },
             Output::new(&self.target),
+            self.raw.then(|| Framer::new(&self.collector, router)),
             self.limits,
             self.shutdown.clone(),
             Arc::clone(&self.metrics),

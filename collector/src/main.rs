@@ -47,7 +47,7 @@ fn collect(log: &LogOptions, options: RunOptions) -> anyhow::Result<()> {
 }
 
 fn decode_file(options: &DecodeOptions) -> anyhow::Result<()> {
-    let input = source::open(&options.file)?;
+    let input = source::open(&options.file, &options.port)?;
     let output = io::BufWriter::new(io::stdout().lock());
     if !options.summary {
         return decode::lines(input, options.max_message, output);

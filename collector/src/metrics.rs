@@ -30,6 +30,8 @@ pub struct Metrics {
     pub incomplete_octets: IntCounter,
     /// Records handed to the producer.
     pub published: IntCounter,
+    /// Messages for the raw topic among them.
+    pub raw: IntCounter,
     /// Records acknowledged by Kafka.
     pub acknowledged: IntCounter,
     /// Records refused by Kafka for good, by reason.
@@ -105,6 +107,11 @@ impl Metrics {
                 registry,
                 "records_published_total",
                 "Records handed to the Kafka producer.",
+            )?,
+            raw: counter(
+                registry,
+                "raw_messages_total",
+                "BMP messages handed to the Kafka producer for the raw topic.",
             )?,
             acknowledged: counter(
                 registry,

@@ -58,6 +58,7 @@ pub struct Publisher {
     shared: Arc<Shared>,
     topic_events: String,
     topic_dead_letter: String,
+    topic_raw: String,
 }
 
 struct Shared {
@@ -112,6 +113,7 @@ impl Publisher {
             shared,
             topic_events: options.kafka.topic_events.clone(),
             topic_dead_letter: options.kafka.topic_dead_letter.clone(),
+            topic_raw: options.kafka.topic_raw.clone(),
         })
     }
 
@@ -385,6 +387,7 @@ impl Output {
         let topic = match destination {
             Destination::Events => &self.publisher.topic_events,
             Destination::DeadLetter => &self.publisher.topic_dead_letter,
+            Destination::Raw => &self.publisher.topic_raw,
         };
         let record = BaseRecord::with_opaque_to(topic, Arc::clone(&self.delivery))
             .key(key)
@@ -416,6 +419,7 @@ impl Output {
         let content_type = match record.destination {
             Destination::Events => record::CONTENT_TYPE_EVENT,
             Destination::DeadLetter => record::CONTENT_TYPE_DEAD_LETTER,
+            Destination::Raw => record::CONTENT_TYPE_RAW,
         };
         let headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: record::HEADER_EVENT, value: Some(record.event_type) })

@@ -1,7 +1,8 @@
 //! `ribstream-collector replay`: a capture into a collector, as a router would.
 
 use std::{
-    io::{IsTerminal, Read},
+    collections::HashMap,
+    io::IsTerminal,
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
@@ -14,10 +15,12 @@ use tokio::{
     time::{sleep_until, timeout},
 };
 
-use crate::{config::ReplayOptions, frame::next_frame, source};
+use crate::{
+    config::ReplayOptions,
+    frame::next_frame,
+    source::{self, Piece, Problems},
+};
 
-/// Bytes read from the capture, and written to the socket, at a time.
-const CHUNK: usize = 256 << 10;
 /// The longest message that BMP's length field can name is played as it is: to
 /// refuse it is the collector's part.
 const MAX_MESSAGE: usize = u32::MAX as usize;
@@ -29,7 +32,7 @@ const PACE: Duration = Duration::from_millis(10);
 const CLOSE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What was played.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Played {
     /// Whole messages.
     pub messages: u64,
@@ -37,6 +40,8 @@ pub struct Played {
     pub bytes: u64,
     /// From the first connection to the last close.
     pub elapsed: Duration,
+    /// What of the capture could not be played.
+    pub problems: Problems,
 }
 
 /// Plays the capture as often as asked, and prints what was played.
@@ -44,10 +49,10 @@ pub async fn run(options: &ReplayOptions) -> anyhow::Result<()> {
     let played = replay(options).await?;
     let seconds = played.elapsed.as_secs_f64();
     println!("{} messages, {} bytes, {seconds:.3} s", played.messages, played.bytes);
-    Ok(())
+    played.problems.into_result()
 }
 
-/// Plays the capture as often as asked.
+/// Plays the capture as often as asked, each of its sessions in a connection of its own.
 pub async fn replay(options: &ReplayOptions) -> anyhow::Result<Played> {
     if options.repeat > 1 && options.file.as_os_str() == "-" {
         anyhow::bail!("--repeat needs a file: standard input can be read only once");
@@ -59,16 +64,30 @@ pub async fn replay(options: &ReplayOptions) -> anyhow::Result<Played> {
         })?
         .collect();
     let bar = progress(options);
-    let began = Instant::now();
-    let mut played = Played::default();
+    let mut player = Player {
+        options,
+        addresses,
+        bar,
+        began: Instant::now(),
+        sessions: HashMap::new(),
+        played: Played::default(),
+    };
+    let mut problems = Problems::default();
     for _ in 0..options.repeat {
-        let capture = Capture::open(options)?;
-        let stream = connect(&addresses, options).await?;
-        play(capture, stream, options, &bar, &mut played).await?;
+        let mut capture = source::open(&options.file, &options.port)?;
+        while let Some(piece) = capture.next() {
+            if let Piece::Problem(problem) = piece {
+                problems.add(problem);
+            } else {
+                player.play(piece).await?;
+            }
+        }
+        player.end_all().await?;
     }
-    bar.finish_and_clear();
-    played.elapsed = began.elapsed();
-    Ok(played)
+    player.bar.finish_and_clear();
+    player.played.elapsed = player.began.elapsed();
+    player.played.problems = problems;
+    Ok(player.played)
 }
 
 async fn connect(addresses: &[SocketAddr], options: &ReplayOptions) -> anyhow::Result<TcpStream> {
@@ -99,50 +118,127 @@ fn same_family(address: SocketAddr, source: Option<IpAddr>) -> bool {
     source.is_none_or(|source| source.is_ipv4() == address.is_ipv4())
 }
 
-async fn play(
-    mut capture: Capture,
-    mut stream: TcpStream,
-    options: &ReplayOptions,
-    bar: &ProgressBar,
-    played: &mut Played,
-) -> anyhow::Result<()> {
-    let lost = || format!("{} closed the connection", options.address);
-    let began = Instant::now();
-    let mut sent = 0_u64;
-    loop {
-        let most = options.rate.map_or(usize::MAX, |rate| {
-            let due = began.elapsed().as_secs_f64() * f64::from(rate);
-            // At least one message, so that it goes on however low the rate.
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "positive, and a number of messages"
-            )]
-            let due = due as u64 + 1;
-            usize::try_from(due.saturating_sub(sent)).unwrap_or(usize::MAX)
-        });
-        if most > 0 {
-            let (messages, bytes) = capture.next(most)?;
-            if bytes.is_empty() {
-                break;
+/// Plays sessions, each in its connection.
+struct Player<'o> {
+    options: &'o ReplayOptions,
+    addresses: Vec<SocketAddr>,
+    bar: ProgressBar,
+    began: Instant,
+    sessions: HashMap<usize, Connection>,
+    played: Played,
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// What was not sent yet.
+    buffer: Vec<u8>,
+}
+
+impl Player<'_> {
+    async fn play(&mut self, piece: Piece) -> anyhow::Result<()> {
+        match piece {
+            Piece::Open(id, _) => {
+                let stream = connect(&self.addresses, self.options).await?;
+                self.sessions.insert(id, Connection { stream, buffer: Vec::new() });
+                Ok(())
             }
-            stream.write_all(bytes).await.with_context(lost)?;
-            sent += messages;
-            played.messages += messages;
-            played.bytes += bytes.len() as u64;
-            bar.set_position(bar.position() + messages);
-        }
-        if options.rate.is_some() {
-            sleep_until((Instant::now() + PACE).into()).await;
+            Piece::Bytes(id, _, bytes) => self.send(id, &bytes).await,
+            Piece::Close(id, ..) => self.end(id).await,
+            Piece::Problem(_) => Ok(()),
         }
     }
-    stream.shutdown().await.with_context(lost)?;
-    // The collector closes once it has read everything.
-    let mut rest = [0; 64];
-    let closed = async { while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {} };
-    timeout(CLOSE_TIMEOUT, closed).await.with_context(|| {
-        format!("{} has not read everything within {CLOSE_TIMEOUT:?}", options.address)
-    })
+
+    /// Sends the whole messages that there are, at the rate asked for.
+    async fn send(&mut self, id: usize, bytes: &[u8]) -> anyhow::Result<()> {
+        let Some(connection) = self.sessions.get_mut(&id) else { return Ok(()) };
+        connection.buffer.extend_from_slice(bytes);
+        let mut done = 0;
+        loop {
+            let rest = connection.buffer.get(done..).unwrap_or_default();
+            let most = self.options.rate.map_or(usize::MAX, |rate| {
+                due(self.began.elapsed(), rate).saturating_sub(self.played.messages as usize)
+            });
+            let (messages, length) = if most > 0 { whole(rest, most) } else { (0, 0) };
+            if length > 0 {
+                let bytes = rest.get(..length).unwrap_or_default();
+                connection.stream.write_all(bytes).await.with_context(|| lost(self.options))?;
+                done += length;
+                self.played.messages += messages;
+                self.played.bytes += length as u64;
+                self.bar.inc(messages);
+            } else if most > 0 {
+                break;
+            }
+            if self.options.rate.is_some() {
+                sleep_until((Instant::now() + PACE).into()).await;
+            }
+        }
+        connection.buffer.drain(..done);
+        Ok(())
+    }
+
+    /// Sends what is left, be it a message or not, and closes.
+    async fn end(&mut self, id: usize) -> anyhow::Result<()> {
+        let Some(mut connection) = self.sessions.remove(&id) else { return Ok(()) };
+        let lost = || lost(self.options);
+        connection.stream.write_all(&connection.buffer).await.with_context(lost)?;
+        self.played.bytes += connection.buffer.len() as u64;
+        connection.stream.shutdown().await.with_context(lost)?;
+        // The collector closes once it has read everything.
+        let mut rest = [0; 64];
+        let closed =
+            async { while connection.stream.read(&mut rest).await.is_ok_and(|read| read > 0) {} };
+        timeout(CLOSE_TIMEOUT, closed).await.with_context(|| {
+            format!("{} has not read everything within {CLOSE_TIMEOUT:?}", self.options.address)
+        })
+    }
+
+    async fn end_all(&mut self) -> anyhow::Result<()> {
+        let open: Vec<usize> = self.sessions.keys().copied().collect();
+        for id in open {
+            self.end(id).await?;
+        }
+        Ok(())
+    }
+}
+
+fn lost(options: &ReplayOptions) -> String {
+    format!("{} closed the connection", options.address)
+}
+
+/// How many messages are to be sent after so long: one more, so that it goes on
+/// however low the rate.
+fn due(elapsed: Duration, rate: u32) -> usize {
+    let due = elapsed.as_secs_f64() * f64::from(rate);
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and a number of messages"
+    )]
+    let due = due as u64 + 1;
+    usize::try_from(due).unwrap_or(usize::MAX)
+}
+
+/// The whole messages at the beginning of `bytes`, at most `most`: how many, and
+/// how many octets. What is no BMP, or too long to be waited for, goes as it is.
+fn whole(bytes: &[u8], most: usize) -> (u64, usize) {
+    let (mut messages, mut taken) = (0, 0);
+    while messages < most {
+        let rest = bytes.get(taken..).unwrap_or_default();
+        match next_frame(rest, MAX_MESSAGE) {
+            Ok(Some(length)) => {
+                messages += 1;
+                taken += length;
+            }
+            Ok(None) if rest.len() < LONGEST => break,
+            Ok(None) | Err(_) if messages > 0 => break,
+            Ok(None) | Err(_) => {
+                taken = bytes.len();
+                break;
+            }
+        }
+    }
+    (messages as u64, taken)
 }
 
 fn progress(options: &ReplayOptions) -> ProgressBar {
@@ -156,65 +252,4 @@ fn progress(options: &ReplayOptions) -> ProgressBar {
     bar.enable_steady_tick(Duration::from_millis(100));
     bar.set_message(options.file.display().to_string());
     bar
-}
-
-/// A capture, taken in whole messages.
-struct Capture {
-    input: Box<dyn Read + Send>,
-    buffer: Vec<u8>,
-    /// How much of the buffer was handed out.
-    taken: usize,
-    at_end: bool,
-}
-
-impl Capture {
-    fn open(options: &ReplayOptions) -> anyhow::Result<Self> {
-        let input = source::open(&options.file)?;
-        Ok(Self { input, buffer: Vec::new(), taken: 0, at_end: false })
-    }
-
-    /// At most `most` messages and not much more than [`CHUNK`] bytes; the
-    /// bytes alone where the stream is not BMP, nothing at its end.
-    fn next(&mut self, most: usize) -> anyhow::Result<(u64, &[u8])> {
-        self.buffer.drain(..self.taken);
-        self.taken = 0;
-        let mut messages = 0;
-        loop {
-            let rest = self.buffer.get(self.taken..).unwrap_or_default();
-            match next_frame(rest, MAX_MESSAGE) {
-                Ok(Some(length)) => {
-                    self.taken += length;
-                    messages += 1;
-                    if messages >= most || self.taken >= CHUNK {
-                        break;
-                    }
-                }
-                Ok(None) if !self.at_end && rest.len() < LONGEST => {
-                    if messages > 0 && rest.len() < self.taken {
-                        // Enough for now; the rest moves to the front at the next call.
-                        break;
-                    }
-                    self.fill()?;
-                }
-                Ok(None) if messages > 0 => break,
-                // The cut end, a message larger than the buffer, or no BMP: as it is.
-                Ok(None) | Err(_) => {
-                    if rest.is_empty() && !self.at_end {
-                        self.fill()?;
-                        continue;
-                    }
-                    self.taken = self.buffer.len();
-                    break;
-                }
-            }
-        }
-        Ok((messages as u64, self.buffer.get(..self.taken).unwrap_or_default()))
-    }
-
-    fn fill(&mut self) -> anyhow::Result<()> {
-        let limit = CHUNK as u64;
-        let read = self.input.by_ref().take(limit).read_to_end(&mut self.buffer);
-        self.at_end = read.context("cannot read the capture")? == 0;
-        Ok(())
-    }
 }

@@ -16,15 +16,19 @@ pub async fn ensure(options: &RunOptions) -> Result<(), KafkaError> {
     ensure_topics(&options.kafka, &specs(options)).await
 }
 
-fn specs(options: &RunOptions) -> [TopicSpec; 2] {
+fn specs(options: &RunOptions) -> Vec<TopicSpec> {
     let spec = |name: &str, partitions| TopicSpec {
         name: name.to_owned(),
         partitions,
         replication: options.replication,
         config: vec![("max.message.bytes".to_owned(), MAX_RECORD.to_string())],
     };
-    [
+    let mut specs = vec![
         spec(&options.kafka.topic_events, options.partitions),
         spec(&options.kafka.topic_dead_letter, DEAD_LETTER_PARTITIONS),
-    ]
+    ];
+    if options.raw {
+        specs.push(spec(&options.kafka.topic_raw, options.partitions));
+    }
+    specs
 }

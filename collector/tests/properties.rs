@@ -32,7 +32,7 @@ impl Read for Pieces<'_> {
     }
 }
 
-fn lines(input: impl Read) -> Vec<u8> {
+fn lines(input: impl Read + Send) -> Vec<u8> {
     let mut lines = Vec::new();
     decode::lines(input, MAX_MESSAGE, &mut lines).unwrap();
     lines

@@ -18,11 +18,15 @@ pub const CONTENT_TYPE_EVENT: &str = "application/x-protobuf; messageType=ribstr
 /// The content type of dead letters.
 pub const CONTENT_TYPE_DEAD_LETTER: &str =
     "application/x-protobuf; messageType=ribstream.v1.DeadLetter";
+/// The content type of raw BMP messages.
+pub const CONTENT_TYPE_RAW: &str = "application/x-openbmp; version=1.7";
 
 /// Default name of the events topic.
 pub const TOPIC_EVENTS: &str = "ribstream.events";
 /// Default name of the dead-letter topic.
 pub const TOPIC_DEAD_LETTER: &str = "ribstream.dead-letter";
+/// Default name of the raw topic.
+pub const TOPIC_RAW: &str = "ribstream.raw";
 
 /// Values of the [`HEADER_EVENT`] header: the names of the bodies of an event.
 pub mod event {

@@ -50,6 +50,8 @@ pub enum Destination {
     Events,
     /// The dead-letter topic; the value is a `ribstream.v1.DeadLetter`.
     DeadLetter,
+    /// The raw topic; the value is a BMP message in OpenBMP's framing.
+    Raw,
 }
 
 /// A Kafka record to be.
@@ -59,11 +61,11 @@ pub struct Record<'a> {
     pub destination: Destination,
     /// The record's key.
     pub key: &'a [u8],
-    /// The name of the event's body, `dead_letter` for a dead letter.
+    /// The name of the event's body; `dead_letter` or `raw` for what is no event.
     pub event_type: &'static str,
     /// The router's identity.
     pub router: &'a str,
-    /// Protobuf bytes.
+    /// What [`Record::destination`] says.
     pub value: &'a [u8],
 }
 

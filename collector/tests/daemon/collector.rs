@@ -246,6 +246,17 @@ pub(crate) fn assert_same(found: &ByKey, expected: &ByKey) {
     }
 }
 
+/// A stream's messages.
+pub(crate) fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut frames = Vec::new();
+    while let Some(length) = next_frame(bytes, MAX_MESSAGE).unwrap() {
+        let (frame, rest) = bytes.split_at(length);
+        frames.push(frame);
+        bytes = rest;
+    }
+    frames
+}
+
 /// The first `count` messages of a stream.
 pub(crate) fn messages(bytes: &[u8], count: usize) -> &[u8] {
     let mut end = 0;

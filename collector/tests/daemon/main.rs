@@ -5,3 +5,4 @@ mod collector;
 mod delivery;
 mod faults;
 mod process;
+mod raw;

@@ -87,8 +87,19 @@ impl Kafka {
 
     /// Creates a topic, and waits until the broker knows its partitions.
     pub async fn create_topic(&self, name: &str, partitions: i32) -> Result<()> {
+        self.create_topic_with(name, partitions, &[]).await
+    }
+
+    /// The same, with properties of the topic such as `max.message.bytes`.
+    pub async fn create_topic_with(
+        &self,
+        name: &str,
+        partitions: i32,
+        properties: &[(&str, &str)],
+    ) -> Result<()> {
         let admin: AdminClient<_> = self.config().create()?;
         let new = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let new = properties.iter().fold(new, |new, (key, value)| new.set(key, value));
         let options =
             AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
         for result in admin.create_topics([&new], &options).await? {
