@@ -282,12 +282,12 @@ fn other_routes() -> Vec<(u32, u32, OtherRoute)> {
         (
             16_388,
             71,
-            Nlri::LinkState(LinkStateNlri {
+            Nlri::LinkState(Box::new(LinkStateNlri {
                 nlri_type: 1,
                 protocol_id: 2,
                 identifier: u64::MAX,
                 ..LinkStateNlri::default()
-            }),
+            })),
         ),
     ];
     (0..)
@@ -407,10 +407,11 @@ fn further() -> PathAttributes {
                 }],
             }],
         }),
-        link_state: Some(LinkStateAttribute {
+        link_state: Some(Box::new(LinkStateAttribute {
+            node_name: Bytes::from_static(b"r1\0"),
             other: vec![RawTlv { r#type: 65_000, value: Bytes::from_static(&[1]) }],
             ..LinkStateAttribute::default()
-        }),
+        })),
         ..PathAttributes::default()
     }
 }
@@ -509,7 +510,7 @@ async fn values_as_long_as_a_message_are_stored_whole() {
         Routes {
             afi: 16_388,
             safi: 71,
-            other: vec![route(Nlri::LinkState(link_state))],
+            other: vec![route(Nlri::LinkState(Box::new(link_state)))],
             ..Routes::default()
         },
         Routes { afi: 25, safi: 70, evpn: vec![evpn], ..Routes::default() },

@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 
 use common::{Bed, Speaker};
 use ribstream_ingester::migrate::MIGRATOR;
+use ribstream_proto::names::{self, bgp, bmp};
 use ribstream_testkit::{Database, Kafka};
 use sqlx::migrate::Migrator;
 
@@ -126,5 +127,55 @@ async fn everything_in_the_database_has_a_comment() {
         let missing =
             bed.text(&format!("select string_agg(name, ', ') from ({of}) as of (name)")).await;
         assert_eq!(missing, "null", "{what} without a comment");
+    }
+}
+
+/// For every number what a function of the database gives, and what the contract's names are.
+async fn compare(bed: &Bed, call: &str, name: impl Fn(u16) -> Option<String>) {
+    let names = format!("select json_agg({call} order by n) from generate_series(0, 300) n");
+    let stored: Vec<Option<String>> = serde_json::from_str(&bed.text(&names).await).unwrap();
+    let expected: Vec<Option<String>> = (0..=300).map(name).collect();
+    assert_eq!(stored, expected, "{call}");
+}
+
+/// A name, or the number where there is none.
+fn or_number(name: Option<&str>, number: u16) -> Option<String> {
+    Some(name.map_or_else(|| number.to_string(), str::to_owned))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_has_the_same_names_as_the_events() {
+    let bed = Bed::new(1).await;
+    let octet = |number| u8::try_from(number).ok();
+    compare(&bed, "statistic_name(n)", |number| {
+        or_number(names::statistic(number).map(|statistic| statistic.name), number)
+    })
+    .await;
+    compare(&bed, "statistic_unit(n)", |number| {
+        names::statistic(number).map(|statistic| statistic.unit.to_owned())
+    })
+    .await;
+    compare(&bed, "peer_down_reason_name(n)", |number| {
+        or_number(bmp::peer_down_reason(number.into()), number)
+    })
+    .await;
+    compare(&bed, "termination_reason_name(n)", |number| {
+        or_number(bmp::termination_reason(number), number)
+    })
+    .await;
+    compare(&bed, "fsm_event_name(n)", |number| or_number(bgp::fsm_event(number), number)).await;
+    compare(&bed, "capability_name(n)", |number| {
+        or_number(octet(number).and_then(bgp::capability), number)
+    })
+    .await;
+    compare(&bed, "notification_code_name(n)", |number| {
+        or_number(octet(number).and_then(bgp::error_code), number)
+    })
+    .await;
+    for code in 0..=20 {
+        compare(&bed, &format!("notification_subcode_name({code}, n)"), |number| {
+            or_number(octet(number).and_then(|subcode| bgp::error_subcode(code, subcode)), number)
+        })
+        .await;
     }
 }
