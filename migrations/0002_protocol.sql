@@ -155,11 +155,12 @@ alter table peer_events
 
 comment on column peer_events.notification_code is 'Error code of the NOTIFICATION (RFC 4271, 4.5), see notification_code_name()';
 comment on column peer_events.notification_subcode is 'Error subcode of the NOTIFICATION, see notification_subcode_name()';
-comment on column peer_events.shutdown_communication is 'What an operator had to say to a Cease (RFC 9003), also inside of a Hard Reset; null where there is nothing';
+comment on column peer_events.shutdown_communication is 'What an operator had to say to a Cease (RFC 9003), also inside of a Hard Reset; null where none was sent';
 comment on column peer_events.notification_enclosed is 'The NOTIFICATION inside of a Hard Reset (RFC 8538, 3.1)';
 comment on column peer_events.fsm_event is 'Of a Peer Down of reason 2, the FSM event (RFC 4271, 8.1), see fsm_event_name()';
 comment on column peer_events.sent_open is 'Of a Peer Up, the OPEN that the router sent, with its capabilities, see capability_name()';
 comment on column peer_events.information is 'Information TLVs: type, name where the type has one, and value as text, or as 0x and digits where it is not printable';
+comment on column peer_events.data is 'Of a Peer Down, what follows the reason and is not decoded; of a Peer Up, what follows the last TLV that could be read';
 
 comment on column bmp_sessions.information is 'All Information TLVs of the Initiation: type, name where the type has one, and value as text, or as 0x and digits where it is not printable';
 comment on column bmp_sessions.end_information is 'All Information TLVs of the Termination (RFC 7854, 4.5). That of type 1 is a number of two bytes, see termination_reason_name()';

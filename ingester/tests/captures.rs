@@ -149,6 +149,9 @@ async fn check(name: &str) {
     assert_eq!(bed.number("select count(*) from stats_reports").await, statistics);
     let mirrored = "select count(*) from mirrored_messages";
     assert_eq!(bed.number(mirrored).await, count(&messages["route-mirroring"]));
+    let unread = "select count(*) from mirrored_messages \
+                  where type = 0 and (message_type is null or decoded ? 'error')";
+    assert_eq!(bed.number(unread).await, 0);
     // Every message is one record, and the session's end adds one for the router and one
     // for each peer that was still up.
     let lost = bed.number(&format!("{downs} = 256")).await;
@@ -205,14 +208,6 @@ async fn routes_of_every_family_are_rows_with_what_tells_them_from_others() {
             "{undecoded}"
         );
     }
-    let samples = bed
-        .text(
-            "select string_agg(distinct concat_ws(' ', family_name(afi, safi), nlri_text), E'\\n') \
-             from (select afi, safi, nlri_text from other_events \
-                   union all select afi, safi, nlri_text from evpn_events) as routes",
-        )
-        .await;
-    println!("{samples}");
 }
 
 /// The churn capture through ingesters that are disturbed as `disturb` says: the tables are

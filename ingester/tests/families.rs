@@ -23,8 +23,8 @@ const GROUP: Bytes = Bytes::from_static(&[232, 1, 1, 1]);
 const V6: Bytes = Bytes::from_static(&[0x20; 16]);
 const V6_TEXT: &str = "2020:2020:2020:2020:2020:2020:2020:2020";
 
-fn prefix(address: &'static [u8], length: u32) -> Option<Prefix> {
-    Some(Prefix { address: Bytes::from_static(address), length })
+fn prefix(address: &'static [u8], length: u32) -> Prefix {
+    Prefix { address: Bytes::from_static(address), length }
 }
 
 fn announced(announced: Vec<Routes>) -> Body {
@@ -59,7 +59,7 @@ fn evpn_routes() -> Vec<EvpnRoute> {
         EvpnRoute {
             esi: ESI,
             ethernet_tag: Some(0),
-            prefix: prefix(&[0x20; 16], 128),
+            prefix: Some(prefix(&[0x20; 16], 128)),
             gateway: V6,
             labels: vec![16, 17],
             ..route(5)
@@ -215,7 +215,7 @@ fn other_routes() -> Vec<(u32, u32, OtherRoute)> {
         components: vec![
             FlowComponent {
                 r#type: 1,
-                prefix: prefix(&[192, 0, 2, 0], 24),
+                prefix: Some(prefix(&[192, 0, 2, 0], 24)),
                 ..FlowComponent::default()
             },
             FlowComponent {
@@ -270,7 +270,7 @@ fn other_routes() -> Vec<(u32, u32, OtherRoute)> {
             Nlri::Mup(MupRoute {
                 architecture_type: 1,
                 route_type: 3,
-                prefix: prefix(&[0x20; 16], 128),
+                prefix: Some(prefix(&[0x20; 16], 128)),
                 teid: Some(12_345),
                 qfi: Some(9),
                 endpoint: V6,
@@ -282,12 +282,12 @@ fn other_routes() -> Vec<(u32, u32, OtherRoute)> {
         (
             16_388,
             71,
-            Nlri::LinkState(LinkStateNlri {
+            Nlri::LinkState(Box::new(LinkStateNlri {
                 nlri_type: 1,
                 protocol_id: 2,
                 identifier: u64::MAX,
                 ..LinkStateNlri::default()
-            }),
+            })),
         ),
     ];
     (0..)
@@ -407,10 +407,11 @@ fn further() -> PathAttributes {
                 }],
             }],
         }),
-        link_state: Some(LinkStateAttribute {
+        link_state: Some(Box::new(LinkStateAttribute {
+            node_name: Bytes::from_static(b"r1\0"),
             other: vec![RawTlv { r#type: 65_000, value: Bytes::from_static(&[1]) }],
             ..LinkStateAttribute::default()
-        }),
+        })),
         ..PathAttributes::default()
     }
 }
@@ -509,7 +510,7 @@ async fn values_as_long_as_a_message_are_stored_whole() {
         Routes {
             afi: 16_388,
             safi: 71,
-            other: vec![route(Nlri::LinkState(link_state))],
+            other: vec![route(Nlri::LinkState(Box::new(link_state)))],
             ..Routes::default()
         },
         Routes { afi: 25, safi: 70, evpn: vec![evpn], ..Routes::default() },

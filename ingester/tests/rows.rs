@@ -216,6 +216,7 @@ async fn peers_and_sessions_come_and_go() {
             local_address: Bytes::from_static(&[192, 0, 2, 1]),
             local_port: 179,
             sent_open: Some(open),
+            undecoded: Bytes::from_static(&[0, 3, 0xff]),
             ..PeerUp::default()
         }),
         Body::Heartbeat(Heartbeat { messages: 10, octets: 2000, peers: 1 }),
@@ -278,10 +279,10 @@ async fn peers_and_sessions_come_and_go() {
     assert_eq!(
         bed.text(
             "select (asn, local_address, local_port, remote_port, sent_open, \
-             octet_length(sent_open_raw), received_open) from peer_events where kind = 'up'"
+             octet_length(sent_open_raw), received_open, data) from peer_events where kind = 'up'"
         )
         .await,
-        r#"(64501,192.0.2.1,179,,"{""asn"": 64501, ""bgp_id"": ""10.0.0.1"", ""version"": 4, ""hold_time"": 90, ""capabilities"": [{""code"": 1, ""value"": ""00010001"", ""multiprotocol"": {""afi"": 1, ""safi"": 1}}]}",19,)"#
+        r#"(64501,192.0.2.1,179,,"{""asn"": 64501, ""bgp_id"": ""10.0.0.1"", ""version"": 4, ""hold_time"": 90, ""capabilities"": [{""code"": 1, ""value"": ""00010001"", ""multiprotocol"": {""afi"": 1, ""safi"": 1}}]}",19,,"\\x0003ff")"#
     );
     assert_eq!(
         bed.text(
@@ -315,6 +316,7 @@ async fn what_an_operator_said_to_a_shutdown_is_text_also_inside_of_a_hard_reset
     let hard_reset = |enclosed: Notification| Notification {
         code: 6,
         subcode: 9,
+        shutdown_communication: enclosed.shutdown_communication.clone(),
         enclosed: Some(Box::new(enclosed)),
         ..Notification::default()
     };

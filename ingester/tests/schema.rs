@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 
 use common::{Bed, Speaker};
 use ribstream_ingester::migrate::MIGRATOR;
+use ribstream_proto::names::{self, bgp, bmp};
 use ribstream_testkit::{Database, Kafka};
 use sqlx::migrate::Migrator;
 
@@ -126,5 +127,35 @@ async fn everything_in_the_database_has_a_comment() {
         let missing =
             bed.text(&format!("select string_agg(name, ', ') from ({of}) as of (name)")).await;
         assert_eq!(missing, "null", "{what} without a comment");
+    }
+}
+
+/// For every number what the database calls it, which is what the events do: a name, or the
+/// number where there is none.
+async fn compare(bed: &Bed, call: &str, name: impl Fn(u16) -> Option<&'static str>) {
+    let names = format!("select json_agg({call} order by n) from generate_series(0, 300) n");
+    let stored: Vec<String> = serde_json::from_str(&bed.text(&names).await).unwrap();
+    let expected: Vec<String> = (0..=300)
+        .map(|number| name(number).map_or_else(|| number.to_string(), str::to_owned))
+        .collect();
+    assert_eq!(stored, expected, "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_has_the_same_names_as_the_events() {
+    let bed = Bed::new(1).await;
+    let octet = |number| u8::try_from(number).ok();
+    let statistic = names::statistic;
+    compare(&bed, "statistic_name(n)", |number| Some(statistic(number)?.name)).await;
+    compare(&bed, "coalesce(statistic_unit(n), n::text)", |number| Some(statistic(number)?.unit))
+        .await;
+    compare(&bed, "peer_down_reason_name(n)", |number| bmp::peer_down_reason(number.into())).await;
+    compare(&bed, "termination_reason_name(n)", bmp::termination_reason).await;
+    compare(&bed, "fsm_event_name(n)", bgp::fsm_event).await;
+    compare(&bed, "capability_name(n)", |number| bgp::capability(octet(number)?)).await;
+    compare(&bed, "notification_code_name(n)", |number| bgp::error_code(octet(number)?)).await;
+    for code in 0..=20 {
+        let call = format!("notification_subcode_name({code}, n)");
+        compare(&bed, &call, |number| bgp::error_subcode(code, octet(number)?)).await;
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn append_up(
         row.put_opt_raw(open.as_ref().map(|open| &*open.raw));
     }
     put_information(row, information(&up.information).as_ref());
-    row.put_null();
+    row.put_opt_raw((!up.undecoded.is_empty()).then_some(&*up.undecoded));
     Ok(())
 }
 
@@ -218,12 +218,8 @@ fn put_notification(
     row.put_i16(small("notification code", notification.code)?);
     row.put_i16(small("notification subcode", notification.subcode)?);
     row.put_raw(&notification.data);
+    row.put_opt_text(notification.shutdown_communication.as_deref());
     let enclosed = notification.enclosed.as_deref();
-    let communication = [Some(notification), enclosed]
-        .into_iter()
-        .flatten()
-        .find_map(|notification| notification.shutdown_communication.as_deref());
-    row.put_opt_text(communication);
     let enclosed = enclosed.and_then(|enclosed| serde_json::to_value(enclosed).ok());
     row.put_opt_json(enclosed.as_ref().map(json::encode).as_deref());
     Ok(())
