@@ -12,12 +12,13 @@ configured() {
         "$repo/compose/routers/$1" >"$run/$1"
 }
 
-# router NAME COMMAND...: starts one and notes its process.
+# router NAME COMMAND...: starts one, and waits until its process is it and no longer this shell.
 router() {
     local name=$1
     shift
     setsid "$@" </dev/null >"$run/$name.log" 2>&1 7>&- &
     echo $! >"$run/$name.pid"
+    wait_for 10 "$name" router_alive "$name" || die "$name does not start; its log is $run/$name.log"
 }
 
 routers_start() {

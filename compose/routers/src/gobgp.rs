@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     gobgp_nlri as nlri,
-    table::{Fields, Place, Tables, hex},
+    table::{Fields, Place, Tables},
 };
 
 /// A gobgpd, by the port of its API.
@@ -240,34 +240,28 @@ fn large_community(community: &Value) -> Result<String> {
     Ok(format!("{}:{}:{}", part("ASN")?, part("LocalData1")?, part("LocalData2")?))
 }
 
-/// Its eight bytes in hexadecimal digits.
+/// The text that the database has for it.
 fn extended_community(community: &Value) -> Result<String> {
     let number = |name: &str| community[name].as_u64().unwrap_or_default();
     let text = |name: &str| community[name].as_str().unwrap_or_default();
-    let (high, low) = (number("type"), number("subtype"));
-    let mut bytes = [0; 8];
-    match (high, low) {
-        (0..=2, 2 | 3) => bytes = crate::table::distinguisher(text("value"))?,
-        (128, 8) => {
-            bytes = crate::table::distinguisher(text("value"))?;
-        }
-        (3, 12) => bytes[6..].copy_from_slice(&u16::try_from(number("tunnel_type"))?.to_be_bytes()),
+    Ok(match (number("type"), number("subtype")) {
+        (0..=2, 2) => format!("rt:{}", text("value")),
+        (3, 12) => match number("tunnel_type") {
+            8 => "encap:vxlan".to_owned(),
+            10 => "encap:mpls".to_owned(),
+            other => bail!("a tunnel type that this does not know: {other}"),
+        },
+        // GoBGP has the label in all 24 bits of the field, where RFC 7432, 7.5 has it in the
+        // upper 20.
         (6, 1) => {
-            bytes[2] = u8::from(community["is_single_active"] == true);
-            let label = u32::try_from(number("label"))? << 4;
-            bytes[5..].copy_from_slice(&label.to_be_bytes()[1..]);
+            let single = community["is_single_active"] == true;
+            let mode = if single { "single-active" } else { "all-active" };
+            format!("esi-label:{}:{mode}", number("label") >> 4)
         }
-        (6, 2) => bytes[2..].copy_from_slice(&crate::table::octets::<6>(text("value"))?),
-        (6, 3) => bytes[2..].copy_from_slice(&crate::table::octets::<6>(text("mac"))?),
-        (128, 6) => {
-            bytes[2..4].copy_from_slice(&u16::try_from(number("as"))?.to_be_bytes());
-            let rate = community["rate"].as_f64().unwrap_or_default();
-            #[allow(clippy::cast_possible_truncation, reason = "it is sent as a 32 bit float")]
-            bytes[4..].copy_from_slice(&(rate as f32).to_be_bytes());
-        }
+        (6, 2) => format!("es-import:{}", text("value")),
+        (6, 3) => format!("router-mac:{}", text("mac")),
+        (128, 6) => format!("traffic-rate-bytes:{}:{}", number("as"), community["rate"]),
+        (128, 8) => format!("redirect:{}", text("value")),
         _ => bail!("an extended community that this does not know: {community}"),
-    }
-    bytes[0] = u8::try_from(high)?;
-    bytes[1] = u8::try_from(low)?;
-    Ok(hex(&bytes))
+    })
 }

@@ -123,10 +123,9 @@ fn esi(text: &str) -> Result<String> {
     Ok(colons(&esi))
 }
 
-/// RFC 8955, 4 and RFC 8956, 3: the route distinguisher where there is one and the components,
-/// without the length before them.
+/// RFC 8955, 4 and RFC 8956, 3: length, route distinguisher where there is one, components.
 fn flow_specification(nlri: &Value) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = vec![0];
     if !nlri["rd"].is_null() {
         bytes.extend(distinguisher(&rd(nlri)?)?);
     }
@@ -153,6 +152,8 @@ fn flow_specification(nlri: &Value) -> Result<Vec<u8>> {
             bytes.extend(octets);
         }
     }
+    // From 240 octets on the length would take two; none here is so long.
+    bytes[0] = u8::try_from(bytes.len() - 1)?;
     Ok(bytes)
 }
 
@@ -216,6 +217,6 @@ mod tests {
             {"type": 1, "value": {"prefix": "10.5.0.0/24"}},
             {"type": 4, "value": [{"op": 0x13, "value": 1000}, {"op": 0xd5, "value": 2000}]},
         ]});
-        assert_eq!(hex(&flow_specification(&nlri).unwrap()), "01180a0500041303e8d507d0");
+        assert_eq!(hex(&flow_specification(&nlri).unwrap()), "0c01180a0500041303e8d507d0");
     }
 }

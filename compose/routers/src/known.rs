@@ -19,7 +19,7 @@ const FRR_ASN: &str = "65003";
 const REJECTED: [&str; 2] = ["198.51.103.0/24", "203.0.113.7/32"];
 
 /// All of them.
-pub(crate) const KNOWN: [Known; 7] = [
+pub(crate) const KNOWN: [Known; 6] = [
     Known {
         reason: "GoBGP 3.10 sends post-policy routes without the path identifiers that tell the \
                  paths of a prefix apart: the last one stands for all, and goes with any",
@@ -58,15 +58,6 @@ pub(crate) const KNOWN: [Known; 7] = [
             field(difference, "frr", &["labels", "label_fields"], |_, database| {
                 database.chars().all(|digit| matches!(digit, '0' | ' ' | '.'))
             })
-        },
-    },
-    Known {
-        reason: "FRR 8.4 sends zeros for the gateway and the Ethernet segment of an EVPN IP prefix",
-        explains: |difference| {
-            difference.key.starts_with("5 ")
-                && field(difference, "frr", &["esi", "gateway"], |_, database| {
-                    database.chars().all(|digit| matches!(digit, '0' | ':'))
-                })
         },
     },
     Known {
