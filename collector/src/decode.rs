@@ -193,7 +193,7 @@ fn walk<'a>(
     let mut open: HashMap<usize, Decoder> = HashMap::new();
     let mut counters = Vec::new();
     let mut problems = Problems::default();
-    while let Some(piece) = capture.next() {
+    while let Some(piece) = capture.next_piece() {
         let result = match piece {
             Piece::Open(id, router) => {
                 open.insert(id, Decoder::new(router));

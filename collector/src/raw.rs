@@ -22,7 +22,7 @@
 //!
 //! All in network order. An IPv4 address takes the first four octets of its field.
 
-use std::net::IpAddr;
+use std::{fmt::Write, net::IpAddr};
 
 use md5::{Digest, Md5};
 
@@ -106,7 +106,7 @@ impl Framer {
 fn router_hash(collector: [u8; 16], router: IpAddr) -> [u8; 16] {
     let mut text = router.to_string();
     for octet in collector {
-        text.push_str(&format!("{octet:02x}"));
+        let _ = write!(text, "{octet:02x}");
     }
     Md5::digest(text.as_bytes()).into()
 }
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(record[..14], *b"OBMP\x01\x07\x00\x50\x00\x00\x00\x06\x80\x0c");
         assert_eq!(record[14..22], [0x65, 0x53, 0xf1, 0x00, 0, 0, 0, 42]);
         // md5("c1"), then md5("192.0.2.1a9f7e97965d6cf799a529102a973b8b9").
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| ribstream_proto::text::hex(bytes);
         assert_eq!(hex(&record[22..38]), "a9f7e97965d6cf799a529102a973b8b9");
         assert_eq!(record[38..42], *b"\x00\x02c1");
         assert_eq!(

@@ -75,7 +75,7 @@ pub async fn replay(options: &ReplayOptions) -> anyhow::Result<Played> {
     let mut problems = Problems::default();
     for _ in 0..options.repeat {
         let mut capture = source::open(&options.file, &options.port)?;
-        while let Some(piece) = capture.next() {
+        while let Some(piece) = capture.next_piece() {
             if let Piece::Problem(problem) = piece {
                 problems.add(problem);
             } else {
@@ -156,7 +156,8 @@ impl Player<'_> {
         loop {
             let rest = connection.buffer.get(done..).unwrap_or_default();
             let most = self.options.rate.map_or(usize::MAX, |rate| {
-                due(self.began.elapsed(), rate).saturating_sub(self.played.messages as usize)
+                let sent = usize::try_from(self.played.messages).unwrap_or(usize::MAX);
+                due(self.began.elapsed(), rate).saturating_sub(sent)
             });
             let (messages, length) = if most > 0 { whole(rest, most) } else { (0, 0) };
             if length > 0 {

@@ -113,10 +113,10 @@ impl<'a> Capture<'a> {
     }
 
     /// What comes next.
-    pub fn next(&mut self) -> Option<Piece> {
+    pub fn next_piece(&mut self) -> Option<Piece> {
         match self {
             Self::Stream(stream) => stream.next(),
-            Self::Packets(sessions) => sessions.next(),
+            Self::Packets(sessions) => sessions.next_piece(),
         }
     }
 }

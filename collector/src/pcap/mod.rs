@@ -48,7 +48,8 @@ pub struct Sessions<R> {
     ready: VecDeque<Piece>,
     failed: Option<FileError>,
     at_end: bool,
-    sessions: usize,
+    /// How many so far.
+    opened: usize,
     /// The last session's number, which the next is greater than.
     last_session: u64,
     seen: Seen,
@@ -67,14 +68,14 @@ impl<R: Read> Sessions<R> {
             ready: VecDeque::new(),
             failed: None,
             at_end: false,
-            sessions: 0,
+            opened: 0,
             last_session: 0,
             seen: Seen::default(),
         })
     }
 
     /// What comes next, in the order of the packets.
-    pub fn next(&mut self) -> Option<Piece> {
+    pub fn next_piece(&mut self) -> Option<Piece> {
         loop {
             if let Some(piece) = self.ready.pop_front() {
                 return Some(piece);
@@ -146,7 +147,7 @@ impl<R: Read> Sessions<R> {
         self.held -= flow.held();
         let mut out = Out {
             ready: &mut self.ready,
-            sessions: &mut self.sessions,
+            opened: &mut self.opened,
             last_session: &mut self.last_session,
             seen: &mut self.seen,
         };
@@ -182,7 +183,7 @@ impl<R: Read> Sessions<R> {
         if let Some(error) = self.failed.take() {
             self.ready.push_back(Piece::Problem(error.to_string()));
         }
-        let problems = self.seen.problems(self.sessions, &self.ports);
+        let problems = self.seen.problems(self.opened, &self.ports);
         self.ready.extend(problems.into_iter().map(Piece::Problem));
     }
 }
@@ -190,7 +191,7 @@ impl<R: Read> Sessions<R> {
 /// Where flows hand out what they have.
 struct Out<'a> {
     ready: &'a mut VecDeque<Piece>,
-    sessions: &'a mut usize,
+    opened: &'a mut usize,
     last_session: &'a mut u64,
     seen: &'a mut Seen,
 }
@@ -198,8 +199,8 @@ struct Out<'a> {
 impl Out<'_> {
     /// A session begins; its place among the sessions.
     fn open(&mut self, ends: Ends, time: u64) -> usize {
-        let id = *self.sessions;
-        *self.sessions += 1;
+        let id = *self.opened;
+        *self.opened += 1;
         // As the listener has it: the time of the beginning, but never twice the same.
         *self.last_session = time.max(self.last_session.saturating_add(1));
         self.ready.push_back(Piece::Open(

@@ -46,6 +46,7 @@ impl std::fmt::Display for Ends {
 
 /// A TCP segment (RFC 9293, 3.1).
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "control bits, as the header has them")]
 pub(super) struct Segment<'a> {
     /// Whose.
     pub(super) ends: Ends,

@@ -136,7 +136,7 @@ pub(crate) fn pcapng(link: u16, little: bool, packets: &[Vec<u8>]) -> Vec<u8> {
     interface.extend(short(0));
     interface.extend(n(0));
     // if_name, if_tsresol, if_tsoffset, end.
-    for (code, value) in [(2, &b"eth0"[..]), (9, &[0x80 | 20]), (14, &[0; 8]), (0, &[])] {
+    for (code, value) in [(2, &b"eth0"[..]), (9, &[0x94]), (14, &[0; 8]), (0, &[])] {
         interface.extend(short(code));
         interface.extend(short(u16::try_from(value.len()).unwrap()));
         interface.extend(value);
@@ -170,7 +170,7 @@ pub(crate) struct Held {
 pub(crate) fn read(file: &[u8], ports: &[u16]) -> Held {
     let mut held = Held::default();
     let mut capture = Capture::detect(file, ports).unwrap();
-    while let Some(piece) = capture.next() {
+    while let Some(piece) = capture.next_piece() {
         match piece {
             Piece::Open(id, router) => {
                 assert_eq!(id, held.sessions.len());

@@ -76,7 +76,8 @@ fn no_capture_of_another_kind_gives_a_session() {
     let Some(files) = files() else { return };
     let mut count = 0;
     for (path, file) in files.iter().filter(|(path, _)| path.starts_with("tcpdump/")) {
-        if path.ends_with(".pcap") || path.ends_with(".pcapng") {
+        let extension = std::path::Path::new(&path).extension();
+        if extension.is_some_and(|extension| extension == "pcap" || extension == "pcapng") {
             let (summary, result) = summary(file);
             assert_eq!(summary.bytes, 0, "{path}");
             assert!(result.is_err(), "{path}");

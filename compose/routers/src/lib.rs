@@ -105,7 +105,7 @@ pub async fn agree(options: &Options) -> Result<(String, bool)> {
 /// What the routers are known to get wrong, one a line, as Markdown.
 #[must_use]
 pub fn known() -> String {
-    KNOWN.iter().map(|known| format!("- {}\n", known.reason)).collect()
+    KNOWN.iter().fold(String::new(), |list, known| list + "- " + known.reason + "\n")
 }
 
 /// Asks everyone once.

@@ -94,7 +94,7 @@ pub(crate) fn colons(octets: &[u8]) -> String {
 
 /// Hexadecimal digits.
 pub(crate) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    octets.iter().fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
 }
 
 /// An address as octets.
