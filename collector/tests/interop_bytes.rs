@@ -46,5 +46,5 @@ fn an_evpn_ip_prefix_of_nothing_but_zeros_beside_its_prefix_is_a_route() {
     assert_eq!(route.prefix.as_ref().unwrap().length, 64);
     assert_eq!(route.ethernet_tag, Some(0));
     assert!(route.gateway.is_empty());
-    assert!(route.labels.is_empty() && route.vnis.is_empty());
+    assert_eq!(route.labels, [0]);
 }

@@ -122,7 +122,9 @@ change() {
 reason='moved to another rack'
 # One neighbour of each goes, by the hand of its own operator and of the other's.
 shut_down() {
-    gobgp -p "$paths_api" neighbor 127.0.0.31 disable --reason "$reason" >/dev/null
+    # The first tells the reason, the second keeps it down.
+    gobgp -p "$paths_api" neighbor 127.0.0.31 shutdown --reason "$reason" >/dev/null
+    gobgp -p "$paths_api" neighbor 127.0.0.31 disable >/dev/null
     frr 'configure terminal' 'router bgp 65003' 'neighbor 127.0.0.42 shutdown'
 }
 
