@@ -58,6 +58,14 @@ pub struct RunOptions {
     /// Publish every BMP message as received too, to the raw topic, as OpenBMP frames it
     #[arg(long, env = "RIBSTREAM_RAW")]
     pub raw: bool,
+    /// The topic of the BMP messages as received
+    #[arg(
+        long,
+        env = "RIBSTREAM_TOPIC_RAW",
+        value_name = "TOPIC",
+        default_value = "ribstream.raw"
+    )]
+    pub topic_raw: String,
     /// Create the topics that are missing at start
     #[arg(
         long,

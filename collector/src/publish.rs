@@ -113,7 +113,7 @@ impl Publisher {
             shared,
             topic_events: options.kafka.topic_events.clone(),
             topic_dead_letter: options.kafka.topic_dead_letter.clone(),
-            topic_raw: options.kafka.topic_raw.clone(),
+            topic_raw: options.topic_raw.clone(),
         })
     }
 

@@ -28,7 +28,7 @@ fn specs(options: &RunOptions) -> Vec<TopicSpec> {
         spec(&options.kafka.topic_dead_letter, DEAD_LETTER_PARTITIONS),
     ];
     if options.raw {
-        specs.push(spec(&options.kafka.topic_raw, options.partitions));
+        specs.push(spec(&options.topic_raw, options.partitions));
     }
     specs
 }

@@ -60,14 +60,6 @@ pub struct KafkaOptions {
         default_value = "ribstream.dead-letter"
     )]
     pub topic_dead_letter: String,
-    /// The topic of the BMP messages as received
-    #[arg(
-        long,
-        env = "RIBSTREAM_TOPIC_RAW",
-        value_name = "TOPIC",
-        default_value = "ribstream.raw"
-    )]
-    pub topic_raw: String,
 }
 
 fn property(text: &str) -> Result<(String, String), String> {
