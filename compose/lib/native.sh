@@ -33,7 +33,8 @@ group.initial.rebalance.delay.ms=0
 # A node that was stopped by a test for some seconds and goes on must not first declare itself
 # dead: a client that asks in that moment is told of a cluster without brokers, and librdkafka
 # 2.12 does not come back from that (confluentinc/librdkafka issue 5301).
-broker.session.timeout.ms=60000
+# One that was killed waits as long before it may come back.
+broker.session.timeout.ms=25000
 END
 }
 

@@ -8,14 +8,13 @@ use std::{
     error::Error,
     fs,
     hash::{DefaultHasher, Hash, Hasher},
-    io::Read,
     path::{Path, PathBuf},
 };
 
 use ribstream_collector::{
     bgp::message_type,
     frame::{HEADER_LENGTH, next_frame},
-    source,
+    source::{self, Piece},
     wire::Reader,
 };
 
@@ -34,7 +33,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut seeds = Seeds { corpus, shapes: HashSet::new() };
     for capture in arguments {
         let mut bytes = Vec::new();
-        source::open(&capture)?.read_to_end(&mut bytes)?;
+        let mut capture = source::open(&capture, &[])?;
+        while let Some(piece) = capture.next_piece() {
+            if let Piece::Bytes(_, _, read) = piece {
+                bytes.extend_from_slice(&read);
+            }
+        }
         seeds.stream(&bytes)?;
     }
     Ok(())
