@@ -91,7 +91,13 @@ const JSON_FORMS: &[(&str, &str)] = &[
 ];
 
 /// Fields that are big and that few messages have.
-const BOXED: &[&str] = &["OtherRoute.nlri.link_state", "PathAttributes.link_state"];
+const BOXED: &[&str] = &[
+    "OtherRoute.nlri.link_state",
+    "PathAttributes.link_state",
+    // Many tunnels fit into an attribute, and few have these.
+    "Tunnel.prefix_sid",
+    "Tunnel.sr_candidate_path",
+];
 
 fn main() -> io::Result<()> {
     let proto = Path::new("ribstream/v1/event.proto");
@@ -104,10 +110,6 @@ fn main() -> io::Result<()> {
         .type_attribute(".", "#[allow(missing_docs)]")
         .enum_attribute("ribstream.v1.Event.body", "#[serde(rename_all = \"snake_case\")]")
         .field_attribute("ribstream.v1.Event.body", "#[serde(flatten)]");
-    // Few tunnels have them, and many tunnels fit into an attribute.
-    for field in ["prefix_sid", "sr_candidate_path"] {
-        config.boxed(format!("ribstream.v1.Tunnel.{field}"));
-    }
     for (field, absent) in absent_forms(&descriptors.file) {
         config.field_attribute(field, format!("#[serde(skip_serializing_if = \"{absent}\")]"));
     }

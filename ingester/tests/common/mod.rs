@@ -164,8 +164,10 @@ impl Bed {
             "stats_reports",
             "mirrored_messages",
             "(select id as peer_id, first_heard, up, since, session, sequence, down_reason from peers)",
-            "(select (select min(id) from peers p where p.router_id = s.router_id) as peer_id, \
-              s.* from bmp_sessions s)",
+            // Which of its peers was heard first, and has the lowest id, is chance.
+            "(select (select p.id from peers p where p.router_id = s.router_id \
+                      order by p.type, p.distinguisher, p.address, p.loc_rib_bgp_id limit 1) \
+                  as peer_id, s.* from bmp_sessions s)",
         ] {
             let sql = format!(
                 "select count(*), coalesce(md5(string_agg(row, '|' order by row)), '') from ( \

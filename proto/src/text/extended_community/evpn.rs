@@ -22,7 +22,7 @@ pub(super) fn text(sub_kind: u8, value: [u8; 6]) -> Option<String> {
                 [1, 0, 0] => "single-active",
                 _ => return None,
             };
-            format!("esi-label:{}:{mode}", label([d, e, f])?)
+            format!("esi-label:{}:{mode}", label([d, e, f]))
         }
         0x02 => format!("es-import:{}", colons(&value)),
         0x03 => format!("router-mac:{}", colons(&value)),
@@ -37,7 +37,7 @@ pub(super) fn text(sub_kind: u8, value: [u8; 6]) -> Option<String> {
                 [1, 0, 0] => "leaf",
                 _ => return None,
             };
-            format!("e-tree:{role}:{}", label([d, e, f])?)
+            format!("e-tree:{role}:{}", label([d, e, f]))
         }
         // Algorithm (5 bits), bitmap (2), reserved (1), preference (2): RFC 8584, 2.2;
         // RFC 9785, 3.
@@ -62,13 +62,14 @@ pub(super) fn text(sub_kind: u8, value: [u8; 6]) -> Option<String> {
     })
 }
 
-/// The 20 bits of a label, of which nothing but bottom-of-stack may follow.
-fn label([a, b, c]: [u8; 3]) -> Option<String> {
+/// The 20 bits of a label, with `/s` where bottom-of-stack follows them. Where more
+/// is set, all 24 bits are a VNI (RFC 8365, 5.1.3): GoBGP sends it here too.
+fn label([a, b, c]: [u8; 3]) -> String {
     let field = u32::from_be_bytes([0, a, b, c]);
     match field & 0xf {
-        0 => Some((field >> 4).to_string()),
-        1 => Some(format!("{}/s", field >> 4)),
-        _ => None,
+        0 => (field >> 4).to_string(),
+        1 => format!("{}/s", field >> 4),
+        _ => format!("{field}/24"),
     }
 }
 
@@ -83,6 +84,7 @@ mod tests {
             (0x0600_0100_0000_0005, "mac-mobility:5:sticky"),
             (0x0601_0100_0003_e810, "esi-label:16001:single-active"),
             (0x0601_0000_0003_e811, "esi-label:16001/s:all-active"),
+            (0x0601_0000_0000_0192, "esi-label:402/24:all-active"),
             (0x0602_0011_2233_4455, "es-import:00:11:22:33:44:55"),
             (0x0603_0011_2233_4455, "router-mac:00:11:22:33:44:55"),
             (0x0604_0002_05dc_0000, "l2-attributes:0x0002:1500"),
