@@ -315,6 +315,7 @@ impl Speaker {
             received_at: START + self.sequence * 1000,
             router_time: Some(START),
             peer: (!of_router).then(|| self.peer.clone()),
+            peer_sequence: 0,
             body: Some(body),
         }
     }
