@@ -23,6 +23,7 @@
 pub mod batch;
 pub mod config;
 mod consumer;
+pub mod current;
 pub mod decode;
 mod group;
 pub mod inventory;

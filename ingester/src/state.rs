@@ -1,4 +1,4 @@
-//! What a batch's events say about sessions and peers, written to the inventory.
+//! What a batch's events say about sessions and routers, written to the inventory.
 
 use std::collections::BTreeMap;
 
@@ -7,44 +7,28 @@ use sqlx::PgConnection;
 
 use crate::{
     inventory::{Inventory, clean},
-    rows::{Change, PeerChange, SessionChange},
+    rows::{RouterSlot, SessionChange},
 };
 
-/// Writes `changes`, the last word on each session and peer winning.
+/// Writes `changes`, the last word on each session winning.
 ///
-/// The inventory must have the ids of all routers and peers concerned.
+/// The inventory must have the ids of all routers concerned.
 pub(crate) async fn apply(
     connection: &mut PgConnection,
-    changes: &[Change],
+    changes: &[(RouterSlot, SessionChange)],
     inventory: &Inventory,
 ) -> sqlx::Result<()> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let peer_ids = inventory.peer_ids();
     let mut sessions: BTreeMap<(i32, i64), SessionChange> = BTreeMap::new();
-    let mut peers: BTreeMap<i32, &PeerChange> = BTreeMap::new();
-    for change in changes {
-        match change {
-            Change::Session(router, change) => {
-                let Some(router) = inventory.router_id(*router) else { continue };
-                sessions
-                    .entry((router, change.session))
-                    .and_modify(|earlier| earlier.merge(change))
-                    .or_insert_with(|| (**change).clone());
-            }
-            Change::Peer(peer, change) => {
-                let Some(Some(peer)) = peer_ids.get(peer.0 as usize) else { continue };
-                peers.insert(*peer, change);
-            }
-        }
+    for (router, change) in changes {
+        let Some(router) = inventory.router_id(*router) else { continue };
+        sessions
+            .entry((router, change.session))
+            .and_modify(|earlier| earlier.merge(change))
+            .or_insert_with(|| change.clone());
     }
     if !sessions.is_empty() {
         apply_sessions(connection, &sessions).await?;
         apply_routers(connection, &sessions).await?;
-    }
-    if !peers.is_empty() {
-        apply_peers(connection, &peers).await?;
     }
     Ok(())
 }
@@ -142,37 +126,6 @@ async fn apply_routers(
     .bind(column(&routers, |r| r.sys_name.as_deref().map(clean)))
     .bind(column(&routers, |r| r.sys_descr.as_deref().map(clean)))
     .bind(column(&routers, |r| r.heard))
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn apply_peers(
-    connection: &mut PgConnection,
-    peers: &BTreeMap<i32, &PeerChange>,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "update peers as p set \
-             up = n.up, \
-             since = timestamptz 'epoch' + n.since * interval '1 microsecond', \
-             session = n.session, \
-             sequence = n.sequence, \
-             down_reason = n.down_reason, \
-             asn = coalesce(n.asn, p.asn), \
-             bgp_id = coalesce(n.bgp_id::inet, p.bgp_id) \
-         from unnest($1::integer[], $2::boolean[], $3::bigint[], $4::bigint[], $5::bigint[], \
-             $6::integer[], $7::bigint[], $8::text[]) \
-             as n (id, up, since, session, sequence, down_reason, asn, bgp_id) \
-         where p.id = n.id",
-    )
-    .bind(peers.keys().copied().collect::<Vec<_>>())
-    .bind(column(peers, |p| p.up))
-    .bind(column(peers, |p| p.since))
-    .bind(column(peers, |p| p.session))
-    .bind(column(peers, |p| p.sequence))
-    .bind(column(peers, |p| p.down_reason))
-    .bind(column(peers, |p| p.asn))
-    .bind(column(peers, |p| p.bgp_id.map(|id| id.to_string())))
     .execute(connection)
     .await?;
     Ok(())

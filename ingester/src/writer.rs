@@ -200,12 +200,18 @@ impl Task {
         loop {
             let begun = Instant::now();
             match self.store.write(batch, part.clone(), parked).await {
-                Ok(()) => {
+                Ok(written) => {
                     self.health.set("database", Ok(()));
                     if backoff.waited {
                         tracing::info!("the database answers again");
                     }
-                    self.metrics.committed(batch, &part, parked, begun.elapsed(), now_micros());
+                    self.metrics.committed(
+                        batch,
+                        part.len(),
+                        &written,
+                        begun.elapsed(),
+                        now_micros(),
+                    );
                     return Ok(());
                 }
                 Err(StoreError::Unavailable(error)) => {

@@ -6,7 +6,7 @@ use ribstream_proto::{
 };
 
 use super::{
-    Change, PeerSlot, RouterSlot, RowError, Rows, SessionChange, change::information, peer,
+    PeerSlot, Place, RouterSlot, RowError, Rows, SessionChange, Step, change::information, peer,
     update::UpdateRows,
 };
 
@@ -54,25 +54,31 @@ fn append(
     };
     let header = || event.peer.as_ref().ok_or(RowError::NoPeer);
     let change = |change: SessionChange| {
-        Change::Session(
-            router,
-            Box::new(SessionChange {
-                session,
-                collector: event.collector.clone(),
-                address: record::ip(&event.router_address),
-                heard: time,
-                ..change
-            }),
-        )
+        let change = SessionChange {
+            session,
+            collector: event.collector.clone(),
+            address: record::ip(&event.router_address),
+            heard: time,
+            ..change
+        };
+        (router, change)
     };
+    if let Some(peer) = peer {
+        let peer_sequence = number("peer_sequence", event.peer_sequence)?;
+        let place = Place { peer, session, sequence, peer_sequence, time, router_time };
+        rows.steps.push(Step::Event(place));
+    }
     match event.body.as_ref().ok_or(RowError::NoBody)? {
-        Body::RouteUpdate(update) => UpdateRows::new(envelope()?, rows).append(update),
+        Body::RouteUpdate(update) => {
+            rows.steps.push(Step::Monitored);
+            UpdateRows::new(envelope()?, rows).append(update)
+        }
         Body::PeerUp(up) => peer::append_up(envelope()?, header()?, up, rows),
         Body::PeerDown(down) => peer::append_down(envelope()?, header()?, down, rows),
         Body::StatsReport(report) => peer::append_statistics(envelope()?, report, rows),
         Body::RouteMirror(mirror) => peer::append_mirrored(envelope()?, mirror, rows),
         Body::RouterUp(up) => {
-            rows.changes.push(change(SessionChange {
+            rows.sessions.push(change(SessionChange {
                 remote_port: nonzero(up.remote_port),
                 sys_name: up.sys_name.clone(),
                 sys_descr: up.sys_descr.clone(),
@@ -82,7 +88,7 @@ fn append(
             Ok(())
         }
         Body::RouterDown(down) => {
-            rows.changes.push(change(SessionChange {
+            rows.sessions.push(change(SessionChange {
                 ended: Some(time),
                 end_reason: i16::try_from(down.reason).ok(),
                 end_detail: (!down.detail.is_empty()).then(|| down.detail.clone()),
@@ -92,7 +98,7 @@ fn append(
             Ok(())
         }
         Body::Heartbeat(beat) => {
-            rows.changes.push(change(SessionChange {
+            rows.sessions.push(change(SessionChange {
                 messages: Some(number("messages", beat.messages)?),
                 octets: Some(number("octets", beat.octets)?),
                 peers: i32::try_from(beat.peers).ok(),
