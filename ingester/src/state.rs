@@ -48,19 +48,20 @@ async fn apply_sessions(
     sqlx::query(
         "insert into bmp_sessions as s (router_id, session, collector, address, remote_port, \
              started, sys_name, sys_descr, information, last_heard, messages, octets, peers, \
-             ended, end_reason, end_detail, end_information) \
+             ended, end_reason, end_detail, end_information, partition) \
          select router_id, session, collector, address::inet, remote_port, \
              timestamptz 'epoch' + session * interval '1 microsecond', \
              sys_name, sys_descr, information::jsonb, \
              timestamptz 'epoch' + heard * interval '1 microsecond', messages, octets, peers, \
              timestamptz 'epoch' + ended * interval '1 microsecond', \
-             end_reason, end_detail, end_information::jsonb \
+             end_reason, end_detail, end_information::jsonb, partition \
          from unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::integer[], \
              $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], \
-             $12::integer[], $13::bigint[], $14::smallint[], $15::text[], $16::text[]) \
+             $12::integer[], $13::bigint[], $14::smallint[], $15::text[], $16::text[], \
+             $17::integer[]) \
              as n (router_id, session, collector, address, remote_port, sys_name, sys_descr, \
                  information, heard, messages, octets, peers, ended, end_reason, end_detail, \
-                 end_information) \
+                 end_information, partition) \
          on conflict (router_id, session) do update set \
              collector = excluded.collector, \
              address = coalesce(excluded.address, s.address), \
@@ -75,7 +76,10 @@ async fn apply_sessions(
              ended = coalesce(excluded.ended, s.ended), \
              end_reason = coalesce(excluded.end_reason, s.end_reason), \
              end_detail = coalesce(excluded.end_detail, s.end_detail), \
-             end_information = coalesce(excluded.end_information, s.end_information)",
+             end_information = coalesce(excluded.end_information, s.end_information), \
+             partition = excluded.partition, \
+             silent_since = case when excluded.last_heard < s.last_heard \
+                 then s.silent_since end",
     )
     .bind(sessions.keys().map(|(router, _)| *router).collect::<Vec<_>>())
     .bind(sessions.keys().map(|(_, session)| *session).collect::<Vec<_>>())
@@ -93,6 +97,7 @@ async fn apply_sessions(
     .bind(column(sessions, |s| s.end_reason))
     .bind(column(sessions, |s| s.end_detail.as_deref().map(clean)))
     .bind(column(sessions, |s| json(s.end_information.as_ref())))
+    .bind(column(sessions, |s| s.partition))
     .execute(connection)
     .await?;
     Ok(())

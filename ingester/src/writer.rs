@@ -263,7 +263,7 @@ impl Task {
 }
 
 /// Microseconds since 1970 by this machine's clock.
-fn now_micros() -> i64 {
+pub(crate) fn now_micros() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
 }

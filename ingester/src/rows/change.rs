@@ -10,6 +10,8 @@ use serde_json::Value;
 pub struct SessionChange {
     /// The session's name.
     pub session: i64,
+    /// The partition of the events topic that its events are in.
+    pub partition: i32,
     /// The collector's name.
     pub collector: String,
     /// Where the session came from.
@@ -48,6 +50,7 @@ impl SessionChange {
                 *earlier = Some(later.clone());
             }
         }
+        self.partition = later.partition;
         self.collector.clone_from(&later.collector);
         self.heard = self.heard.max(later.heard);
         over(&mut self.address, later.address.as_ref());

@@ -26,12 +26,13 @@ pub(super) struct Envelope {
 /// The event cannot be stored. What was written of it is taken back.
 pub fn encode(
     event: &v1::Event,
+    partition: i32,
     router: RouterSlot,
     peer: Option<PeerSlot>,
     rows: &mut Rows,
 ) -> Result<(), RowError> {
     let before = rows.mark();
-    let result = append(event, router, peer, rows);
+    let result = append(event, partition, router, peer, rows);
     if result.is_err() {
         rows.truncate(before);
     }
@@ -40,6 +41,7 @@ pub fn encode(
 
 fn append(
     event: &v1::Event,
+    partition: i32,
     router: RouterSlot,
     peer: Option<PeerSlot>,
     rows: &mut Rows,
@@ -56,6 +58,7 @@ fn append(
     let change = |change: SessionChange| {
         let change = SessionChange {
             session,
+            partition,
             collector: event.collector.clone(),
             address: record::ip(&event.router_address),
             heard: time,
