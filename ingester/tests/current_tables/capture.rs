@@ -136,11 +136,6 @@ impl Capture {
         let times = [begin, end].into_iter().chain(within);
         times.map(|time| self.moment(time.min(self.stopped))).collect()
     }
-
-    /// How many messages there are up to an octet of the stream.
-    pub(crate) fn messages(&self, octets: usize) -> usize {
-        frames(&self.stream[..octets]).count()
-    }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time after 1970")]
