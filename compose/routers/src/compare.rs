@@ -1,26 +1,36 @@
 //! Holds what the database says against what a router says.
 
-use std::{collections::BTreeSet, fmt};
+use std::{borrow::Borrow, collections::BTreeSet, fmt};
 
 use crate::table::{Fields, Place, Routes, Tables};
 
 /// Where the two do not agree.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Difference {
-    pub(crate) place: Place,
-    pub(crate) key: String,
-    pub(crate) what: What,
+pub struct Difference {
+    /// In which table.
+    pub place: Place,
+    /// Of which route.
+    pub key: String,
+    /// What it is.
+    pub what: What,
 }
 
 /// What they do not agree on.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum What {
+pub enum What {
     /// The router has it and the database not.
     Missing,
     /// The database has it and the router not.
     Surplus,
     /// Both have it, and say different things.
-    Field { name: &'static str, router: String, database: String },
+    Field {
+        /// The column.
+        name: &'static str,
+        /// What the router says.
+        router: String,
+        /// What the database says.
+        database: String,
+    },
 }
 
 impl fmt::Display for Difference {
@@ -68,17 +78,21 @@ pub(crate) fn compare(
 
 /// The paths of one key, in whatever order. What is left when equal ones are paired is compared
 /// pair by pair.
-fn compare_paths(mut told: Vec<Fields>, mut held: Vec<Fields>) -> Vec<What> {
+pub fn compare_paths<F: Borrow<Fields>>(mut told: Vec<F>, mut held: Vec<F>) -> Vec<What> {
     told.retain(|told| {
-        let same = held.iter().position(|held| compare_fields(told, held).is_empty());
+        let same =
+            held.iter().position(|held| compare_fields(told.borrow(), held.borrow()).is_empty());
         if let Some(same) = same {
             held.swap_remove(same);
         }
         same.is_none()
     });
     let pairs = told.len().min(held.len());
-    let mut found: Vec<What> =
-        told.iter().zip(&held).flat_map(|(told, held)| compare_fields(told, held)).collect();
+    let mut found: Vec<What> = told
+        .iter()
+        .zip(&held)
+        .flat_map(|(told, held)| compare_fields(told.borrow(), held.borrow()))
+        .collect();
     found.extend(told.iter().skip(pairs).map(|_| What::Missing));
     found.extend(held.iter().skip(pairs).map(|_| What::Surplus));
     found

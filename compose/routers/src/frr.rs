@@ -130,18 +130,19 @@ impl Frr {
 }
 
 /// The peer that a path is from. FRR's own are from none, and in its BMP from 0.0.0.0.
-fn sender(path: &Value) -> &str {
+#[must_use]
+pub fn sender(path: &Value) -> &str {
     let peer = path["peer"]["peerId"].as_str();
     peer.filter(|peer| !matches!(*peer, "(unspec)" | "::")).unwrap_or("0.0.0.0")
 }
 
 /// Members that are themselves objects: distinguishers, or a distinguisher's routes.
-fn distinguished(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+pub fn distinguished(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten().filter(|(_, value)| value.is_object())
 }
 
 /// A list of paths, or a list of such lists.
-fn nested(paths: &Value) -> impl Iterator<Item = &Value> {
+pub fn nested(paths: &Value) -> impl Iterator<Item = &Value> {
     paths
         .as_array()
         .into_iter()
@@ -151,7 +152,7 @@ fn nested(paths: &Value) -> impl Iterator<Item = &Value> {
 
 /// Routes as received: by prefix, or by distinguisher and prefix. What it shows there as local
 /// preference and MED is of the policy's making.
-fn received(routes: &Value, rd: &str, tell: &mut impl FnMut(String, Fields)) {
+pub fn received(routes: &Value, rd: &str, tell: &mut impl FnMut(String, Fields)) {
     for (key, route) in routes.as_object().into_iter().flatten() {
         if !route.is_object() {
             continue;
@@ -178,7 +179,8 @@ fn received(routes: &Value, rd: &str, tell: &mut impl FnMut(String, Fields)) {
 }
 
 /// What FRR tells of a path in detail.
-fn fields(path: &Value) -> Fields {
+#[must_use]
+pub fn fields(path: &Value) -> Fields {
     let number = |value: &Value| if value.is_null() { String::new() } else { value.to_string() };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let path_text = text(&path["aspath"]["string"]);
@@ -200,12 +202,23 @@ fn fields(path: &Value) -> Fields {
     fields
 }
 
-/// FRR names the well-known ones (RFC 1997).
+/// FRR names the well-known ones (IANA, BGP Well-known Communities).
 fn communities(text: &str) -> String {
     let names = [
+        ("graceful-shutdown", "65535:0"),
+        ("accept-own", "65535:1"),
+        ("route-filter-translated-v4", "65535:2"),
+        ("route-filter-v4", "65535:3"),
+        ("route-filter-translated-v6", "65535:4"),
+        ("route-filter-v6", "65535:5"),
+        ("llgr-stale", "65535:6"),
+        ("no-llgr", "65535:7"),
+        ("accept-own-nexthop", "65535:8"),
+        ("blackhole", "65535:666"),
         ("no-export", "65535:65281"),
         ("no-advertise", "65535:65282"),
         ("local-AS", "65535:65283"),
+        ("no-peer", "65535:65284"),
     ];
     let plain = |word: &str| {
         let name = names.iter().find(|(name, _)| *name == word);
@@ -214,7 +227,8 @@ fn communities(text: &str) -> String {
     text.split_whitespace().map(plain).collect::<Vec<_>>().join(" ")
 }
 
-fn evpn_key(route: &Value) -> Result<String> {
+/// What tells an EVPN route from others.
+pub fn evpn_key(route: &Value) -> Result<String> {
     let rd = route["rd"].as_str().context("an EVPN route without distinguisher")?;
     let tag = &route["ethTag"];
     let text = |name: &str| route[name].as_str().unwrap_or("-").to_owned();

@@ -155,7 +155,9 @@ impl Gobgp {
     }
 }
 
-fn name(afi: u64, safi: u64) -> Option<&'static str> {
+/// A family's name in the database.
+#[must_use]
+pub fn name(afi: u64, safi: u64) -> Option<&'static str> {
     Some(match (afi, safi) {
         (1, 1) => "ipv4-unicast",
         (2, 1) => "ipv6-unicast",
@@ -173,7 +175,8 @@ fn name(afi: u64, safi: u64) -> Option<&'static str> {
     })
 }
 
-fn paths(table: &Value) -> impl Iterator<Item = &Value> {
+/// The paths of a table, whatever their key.
+pub fn paths(table: &Value) -> impl Iterator<Item = &Value> {
     table
         .as_object()
         .into_iter()
@@ -183,7 +186,7 @@ fn paths(table: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// A path of a table as the database would have it.
-fn route(family: &str, path: &Value) -> Result<(String, Fields)> {
+pub fn route(family: &str, path: &Value) -> Result<(String, Fields)> {
     let (key, mut fields) =
         nlri::route(family, &path["nlri"]).with_context(|| format!("{family} {}", path["nlri"]))?;
     let attributes: BTreeMap<u64, &Value> = path["attrs"]
@@ -240,28 +243,58 @@ fn large_community(community: &Value) -> Result<String> {
     Ok(format!("{}:{}:{}", part("ASN")?, part("LocalData1")?, part("LocalData2")?))
 }
 
+/// An administrator and a number. GoBGP has dots in an AS of 4 octets (RFC 5396), the database an
+/// L behind one that 2 octets could hold.
+fn administered(kind: u64, text: &str) -> Result<String> {
+    if kind != 2 {
+        return Ok(text.to_owned());
+    }
+    let (administrator, assigned) = text.rsplit_once(':').context("no colon")?;
+    let asn = nlri::asn(administrator)?;
+    let long = if asn <= u16::MAX.into() { "L" } else { "" };
+    Ok(format!("{asn}{long}:{assigned}"))
+}
+
 /// The text that the database has for it.
 fn extended_community(community: &Value) -> Result<String> {
     let number = |name: &str| community[name].as_u64().unwrap_or_default();
     let text = |name: &str| community[name].as_str().unwrap_or_default();
     Ok(match (number("type"), number("subtype")) {
-        (0..=2, 2) => format!("rt:{}", text("value")),
+        (kind @ 0..=2, 2) => format!("rt:{}", administered(kind, text("value"))?),
+        (kind @ 0..=2, 3) => format!("soo:{}", administered(kind, text("value"))?),
         (3, 12) => match number("tunnel_type") {
             8 => "encap:vxlan".to_owned(),
+            9 => "encap:nvgre".to_owned(),
             10 => "encap:mpls".to_owned(),
             other => bail!("a tunnel type that this does not know: {other}"),
         },
+        (3, 13) => "default-gateway".to_owned(),
         // GoBGP has the label in all 24 bits of the field, where RFC 7432, 7.5 has it in the
         // upper 20.
         (6, 1) => {
             let single = community["is_single_active"] == true;
             let mode = if single { "single-active" } else { "all-active" };
-            format!("esi-label:{}:{mode}", number("label") >> 4)
+            let field = number("label");
+            match field & 0xf {
+                0 => format!("esi-label:{}:{mode}", field >> 4),
+                1 => format!("esi-label:{}/s:{mode}", field >> 4),
+                _ => format!("esi-label:{field}/24:{mode}"),
+            }
         }
         (6, 2) => format!("es-import:{}", text("value")),
         (6, 3) => format!("router-mac:{}", text("mac")),
         (128, 6) => format!("traffic-rate-bytes:{}:{}", number("as"), community["rate"]),
-        (128, 8) => format!("redirect:{}", text("value")),
+        (128, 7) => {
+            let action = match (community["sample"] == true, community["terminal"] == true) {
+                (true, true) => "sample-terminal",
+                (true, false) => "sample",
+                (false, true) => "terminal",
+                (false, false) => "none",
+            };
+            format!("traffic-action:{action}")
+        }
+        (kind @ 128..=130, 8) => format!("redirect:{}", administered(kind & 3, text("value"))?),
+        (128, 9) => format!("traffic-marking:{}", number("value")),
         _ => bail!("an extended community that this does not know: {community}"),
     })
 }

@@ -147,7 +147,9 @@ fn flow_specification(nlri: &Value) -> Result<Vec<u8>> {
             let (length, octets) = prefix(&parts[..parts.len().min(2)].join("/"))?;
             bytes.push(length);
             if text.contains(':') {
-                bytes.push(parts.get(2).map_or(Ok(0), |offset| offset.parse())?);
+                let beside = component["offset"].as_u64().unwrap_or_default();
+                let offset = parts.get(2).map_or(Ok(u8::try_from(beside)?), |o| o.parse())?;
+                bytes.push(offset);
             }
             bytes.extend(octets);
         }
@@ -157,32 +159,57 @@ fn flow_specification(nlri: &Value) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// RFC 4684, 4, of full length: origin AS and route target, as `65001:65001:7`.
+/// RFC 4684, 4: nothing for every target, or of full length origin AS and route target, as
+/// `65001:65001:7`.
 fn route_target_membership(text: &str) -> Result<Vec<u8>> {
-    let (asn, target) = text.split_once(':').with_context(|| text.to_owned())?;
+    if text == "default" {
+        return Ok(vec![0]);
+    }
+    let (origin, target) = text.split_once(':').with_context(|| text.to_owned())?;
     let mut bytes = vec![96];
-    bytes.extend(asn.parse::<u32>()?.to_be_bytes());
-    let mut target = distinguisher(target)?;
+    bytes.extend(asn(origin)?.to_be_bytes());
+    let (administrator, assigned) = target.rsplit_once(':').with_context(|| text.to_owned())?;
+    let administrator = match asn(administrator) {
+        Ok(asn) => asn.to_string(),
+        Err(_) => administrator.to_owned(),
+    };
+    let mut target = distinguisher(&format!("{administrator}:{assigned}"))?;
     // Type as in a distinguisher, subtype route target (RFC 4360, 4).
     (target[0], target[1]) = (target[1], 2);
     bytes.extend(target);
     Ok(bytes)
 }
 
-/// draft-ietf-bess-mup-safi, 3.1.3: a type 1 session transformed route.
+/// An AS number, also with a dot between its halves (RFC 5396).
+pub(crate) fn asn(text: &str) -> Result<u32> {
+    Ok(match text.split_once('.') {
+        Some((high, low)) => u32::from(high.parse::<u16>()?) << 16 | u32::from(low.parse::<u16>()?),
+        None => text.parse()?,
+    })
+}
+
+/// draft-ietf-bess-mup-safi, 3.1.1 and 3.1.3: an interwork segment discovery route, and a type 1
+/// session transformed route.
 fn mup(nlri: &Value) -> Result<Vec<u8>> {
     let value = &nlri["value"];
     let (length, network) = prefix(text(value, "prefix")?)?;
-    let endpoint = address(text(value, "endpoint_address")?)?;
     let mut body = distinguisher(&rd(value)?)?.to_vec();
     body.push(length);
     body.extend(network);
-    body.extend(number::<u32>(value, "teid")?.to_be_bytes());
-    body.push(number(value, "qfi")?);
-    body.push(u8::try_from(endpoint.len() * 8)?);
-    body.extend(endpoint);
+    let route_type = number::<u16>(nlri, "route_type")?;
+    match route_type {
+        1 => {}
+        3 => {
+            let endpoint = address(text(value, "endpoint_address")?)?;
+            body.extend(number::<u32>(value, "teid")?.to_be_bytes());
+            body.push(number(value, "qfi")?);
+            body.push(u8::try_from(endpoint.len() * 8)?);
+            body.extend(endpoint);
+        }
+        other => bail!("MUP route type {other}"),
+    }
     let mut bytes = vec![number(nlri, "arch_type")?];
-    bytes.extend(number::<u16>(nlri, "route_type")?.to_be_bytes());
+    bytes.extend(route_type.to_be_bytes());
     bytes.push(u8::try_from(body.len())?);
     bytes.extend(body);
     Ok(bytes)
@@ -218,5 +245,16 @@ mod tests {
             {"type": 4, "value": [{"op": 0x13, "value": 1000}, {"op": 0xd5, "value": 2000}]},
         ]});
         assert_eq!(hex(&flow_specification(&nlri).unwrap()), "0c01180a0500041303e8d507d0");
+        let nlri =
+            json!({"value": [{"type": 1, "value": {"prefix": "2001:db8::/32"}, "offset": 0}]});
+        assert_eq!(hex(&flow_specification(&nlri).unwrap()), "0701200020010db8");
+    }
+
+    #[test]
+    fn a_route_target_membership_is_put_together_again() {
+        let bytes = |text: &str| hex(&route_target_membership(text).unwrap());
+        assert_eq!(bytes("default"), "00");
+        assert_eq!(bytes("65001:65001:7"), "600000fde90002fde900000007");
+        assert_eq!(bytes("65001:64086.59905:7"), "600000fde90202fa56ea010007");
     }
 }

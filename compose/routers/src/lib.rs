@@ -6,13 +6,13 @@
 //!                                compare ── known ──► what differs
 //! ```
 
-mod compare;
+pub mod compare;
 mod database;
-mod frr;
-mod gobgp;
+pub mod frr;
+pub mod gobgp;
 mod gobgp_nlri;
 mod known;
-mod table;
+pub mod table;
 
 use std::{
     collections::BTreeMap,

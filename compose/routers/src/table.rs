@@ -10,15 +10,15 @@ use anyhow::{Context, Result, bail};
 
 /// A routing table: whose, and of which family.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Place {
+pub struct Place {
     /// sysName of the router that speaks BMP.
-    pub(crate) router: String,
+    pub router: String,
     /// Address of its peer, or `loc-rib`.
-    pub(crate) peer: String,
+    pub peer: String,
     /// As `rib_view_name` in the database says.
-    pub(crate) view: String,
+    pub view: String,
     /// As `family_name` in the database says.
-    pub(crate) family: String,
+    pub family: String,
 }
 
 impl fmt::Display for Place {
@@ -30,26 +30,26 @@ impl fmt::Display for Place {
 
 /// What is said of a route, by the database's column; the empty text where it has no such thing.
 /// A field that is not here is one that the teller does not tell.
-pub(crate) type Fields = BTreeMap<&'static str, String>;
+pub type Fields = BTreeMap<&'static str, String>;
 
 /// The routes of a table by what tells them from others. Several under one key differ by their
 /// path identifier.
-pub(crate) type Routes = BTreeMap<String, Vec<Fields>>;
+pub type Routes = BTreeMap<String, Vec<Fields>>;
 
 /// Many tables.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tables(pub(crate) BTreeMap<Place, Routes>);
+pub struct Tables(pub BTreeMap<Place, Routes>);
 
 impl Tables {
     /// The table, which is empty if nobody has spoken of it yet.
-    pub(crate) fn at(&mut self, place: Place) -> &mut Routes {
+    pub fn at(&mut self, place: Place) -> &mut Routes {
         self.0.entry(place).or_default()
     }
 }
 
 /// A route distinguisher or target as its usual text says: its eight bytes, of which the first
 /// byte of the type is as given (RFC 4364, 4.2; RFC 4360, 4).
-pub(crate) fn distinguisher(text: &str) -> Result<[u8; 8]> {
+pub fn distinguisher(text: &str) -> Result<[u8; 8]> {
     let (administrator, assigned) =
         text.rsplit_once(':').with_context(|| format!("{text} has no colon"))?;
     let assigned: u32 = assigned.parse()?;
@@ -73,7 +73,7 @@ pub(crate) fn distinguisher(text: &str) -> Result<[u8; 8]> {
 }
 
 /// Pairs of hexadecimal digits with colons between: a MAC address, an Ethernet segment.
-pub(crate) fn octets<const N: usize>(text: &str) -> Result<[u8; N]> {
+pub fn octets<const N: usize>(text: &str) -> Result<[u8; N]> {
     let mut octets = [0; N];
     let mut digits = text.split(':');
     for octet in &mut octets {
@@ -87,18 +87,18 @@ pub(crate) fn octets<const N: usize>(text: &str) -> Result<[u8; N]> {
 }
 
 /// The reverse.
-pub(crate) fn colons(octets: &[u8]) -> String {
+pub fn colons(octets: &[u8]) -> String {
     let digits: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
     digits.join(":")
 }
 
 /// Hexadecimal digits.
-pub(crate) fn hex(octets: &[u8]) -> String {
+pub fn hex(octets: &[u8]) -> String {
     octets.iter().fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
 }
 
 /// An address as octets.
-pub(crate) fn address(text: &str) -> Result<Vec<u8>> {
+pub fn address(text: &str) -> Result<Vec<u8>> {
     let address: IpAddr = text.parse().with_context(|| format!("{text} is no address"))?;
     Ok(match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
@@ -107,7 +107,7 @@ pub(crate) fn address(text: &str) -> Result<Vec<u8>> {
 }
 
 /// A prefix as its length and the octets that it needs (RFC 4271, 4.3).
-pub(crate) fn prefix(text: &str) -> Result<(u8, Vec<u8>)> {
+pub fn prefix(text: &str) -> Result<(u8, Vec<u8>)> {
     let (network, length) =
         text.split_once('/').with_context(|| format!("{text} has no length"))?;
     let length: u8 = length.parse()?;

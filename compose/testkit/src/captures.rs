@@ -4,6 +4,7 @@
 //! are looked for where `RIBSTREAM_CAPTURES` says, else in `../shared/data` beside the
 //! checkout, and a test that needs one that is not there says so and passes.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,16 +12,32 @@ use std::path::{Path, PathBuf};
 /// Long-distance matching of the large captures needs 27; 31 is the most that zstd has.
 const WINDOW_LOG_MAX: u32 = 31;
 
-/// A file of the captures by its whole name, such as `frr10-unicast.cli.tar.zst`.
-#[must_use]
-pub fn path(file: &str) -> Option<PathBuf> {
+/// Where captures are.
+fn directories() -> [PathBuf; 2] {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let elsewhere = std::env::var_os("RIBSTREAM_CAPTURES")
         .map_or_else(|| repository.join("../shared/data"), PathBuf::from);
     [repository.join("collector/tests/data"), elsewhere]
-        .into_iter()
-        .map(|directory| directory.join(file))
-        .find(|path| path.is_file())
+}
+
+/// A file of the captures by its whole name, such as `frr10-unicast.cli.tar.zst`.
+#[must_use]
+pub fn path(file: &str) -> Option<PathBuf> {
+    directories().map(|directory| directory.join(file)).into_iter().find(|path| path.is_file())
+}
+
+/// The captures that have a file of this suffix, such as `.cli.tar.zst`; none, and a line that
+/// says so, where there is no such capture.
+#[must_use]
+pub fn names(suffix: &str) -> BTreeSet<String> {
+    let files = directories().into_iter().filter_map(|directory| directory.read_dir().ok());
+    let files = files.flatten().flatten().filter_map(|file| file.file_name().into_string().ok());
+    let names: BTreeSet<String> =
+        files.filter_map(|file| Some(file.strip_suffix(suffix)?.to_owned())).collect();
+    if names.is_empty() {
+        println!("skipped: no capture has a {suffix}");
+    }
+    names
 }
 
 /// The content of a file of the captures, decompressed where its name ends in `.zst`; none,
@@ -77,7 +94,7 @@ pub fn stats(name: &str) -> Option<serde_json::Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::{capture, stats};
+    use super::{capture, names, stats};
 
     #[test]
     fn a_capture_of_the_repository_is_whole() {
@@ -87,6 +104,12 @@ mod tests {
             assert_eq!(capture(name).expect("it is in the repository").len(), octets, "{name}");
             assert!(stats(name).expect("it is in the repository").is_object(), "{name}");
         }
+    }
+
+    #[test]
+    fn captures_are_found_by_what_they_have() {
+        assert!(names(".bmp.zst").contains("frr10-unicast"));
+        assert!(names(".no-such-file").is_empty());
     }
 
     #[test]
