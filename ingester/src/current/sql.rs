@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row, ValueRef as _, postgres::PgRow};
 
 use super::{
     peer::{Dump, End, Epoch, Hold, PeerState, Word},
-    plan::{Plan, Slot, Slots},
+    plan::{Plan, Slots},
     route::{RouteState, Tail},
 };
 use crate::rows::{
@@ -231,6 +231,7 @@ fn unpack(state: &[u8], route: &mut RouteState) -> Option<()> {
     Some(())
 }
 
+/// Copies rows that are encoded already.
 pub(super) async fn copy(
     connection: &mut PgConnection,
     statement: &str,
@@ -246,25 +247,46 @@ pub(super) async fn copy(
     Ok(())
 }
 
+/// Copies rows as `put` encodes them: the server works on some while the next are encoded.
+async fn copy_each<T: Sync>(
+    connection: &mut PgConnection,
+    statement: &str,
+    rows: &[T],
+    put: &(dyn Fn(&T, &mut Vec<u8>) + Sync),
+) -> sqlx::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut copy = connection.copy_in_raw(statement).await?;
+    let mut chunk = HEADER.to_vec();
+    for row in rows {
+        put(row, &mut chunk);
+        if chunk.len() >= COPY_CHUNK {
+            copy.send(chunk.as_slice()).await?;
+            chunk.clear();
+        }
+    }
+    chunk.extend_from_slice(TRAILER);
+    copy.send(chunk.as_slice()).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
 pub(super) async fn write_history(
     connection: &mut PgConnection,
     table: Current,
     rows: &Rows,
     history: &[(u32, Tail)],
 ) -> sqlx::Result<()> {
-    if history.is_empty() {
-        return Ok(());
-    }
     let table = table.history();
     let encoded = rows.table(table);
-    let mut out = Vec::with_capacity(encoded.bytes() + history.len() * 40);
-    for (row, tail) in history {
+    copy_each(connection, table.copy_statement(), history, &|(row, tail), out| {
         out.extend_from_slice(encoded.row(*row as usize));
         out.put_raw(tail.change.name().as_bytes());
         out.put_opt_i32(tail.changed);
         out.put_opt_time(tail.replaced);
-    }
-    copy(connection, table.copy_statement(), &out).await
+    })
+    .await
 }
 
 pub(super) async fn write_routes(
@@ -273,40 +295,33 @@ pub(super) async fn write_routes(
     rows: &Rows,
     slots: &Slots<'_>,
 ) -> sqlx::Result<()> {
-    let mut touched: Vec<Touched<'_>> = slots
-        .iter()
-        .filter(|(_, slot)| slot.touched)
-        .filter_map(|((peer, key), slot)| {
-            Some(Touched { peer: *peer, key, slot, state: slot.state.as_ref()? })
-        })
-        .collect();
-    // So that two runs write the same, in the order of the index.
-    touched.sort_unstable_by_key(|route| (route.peer, route.key));
+    // What this batch brought of routes that the table has not, or has; and the rest.
+    let (mut new, mut changed, mut touched) = (Vec::new(), Vec::new(), Vec::new());
+    for ((peer, key), slot) in slots {
+        let Some(state) = slot.state.as_ref().filter(|_| slot.touched) else { continue };
+        let route = Touched { peer: *peer, key, version: slot.version.unwrap_or(0), state };
+        match (slot.stored, slot.version) {
+            (false, _) => new.push(route),
+            (true, Some(_)) => changed.push(route),
+            (true, None) => touched.push(route),
+        }
+    }
+    for routes in [&mut new, &mut changed, &mut touched] {
+        // In the order of the index, and so that two runs write the same.
+        routes.sort_unstable_by_key(|route| (route.peer, route.key));
+    }
     let name = table.name();
     let columns = ROUTE_COLUMNS[table as usize];
     let encoded = rows.table(table.history());
-    // What this batch brought of routes that the table has, or has not.
-    let versions = |stored: bool| {
-        let mut out = Vec::new();
-        for route in touched.iter().filter(|route| route.slot.stored == stored) {
-            if let Some(version) = route.slot.version {
-                route.put(encoded.row(version as usize), &mut out);
-            }
-        }
-        out
+    let put = |route: &Touched<'_>, out: &mut Vec<u8>| {
+        route.put(encoded.row(route.version as usize), out);
     };
-    let new = versions(false);
-    if !new.is_empty() {
-        let into =
-            format!("copy {name} (peer_id, {columns}, key, {STATE}) from stdin (format binary)");
-        copy(connection, &into, &new).await?;
-    }
-    let changed = versions(true);
+    let into = |table: &str| {
+        format!("copy {table} (peer_id, {columns}, key, {STATE}) from stdin (format binary)")
+    };
+    copy_each(connection, &into(name), &new, &put).await?;
     if !changed.is_empty() {
-        let into = format!(
-            "copy staged_{name} (peer_id, {columns}, key, {STATE}) from stdin (format binary)"
-        );
-        copy(connection, &into, &changed).await?;
+        copy_each(connection, &into(&format!("staged_{name}")), &changed, &put).await?;
         let sql = format!(
             "update {name} r set ({columns}, {STATE}) = ({}, {}) from staged_{name} s \
              where r.peer_id = s.peer_id and r.key = s.key",
@@ -315,7 +330,6 @@ pub(super) async fn write_routes(
         );
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
     }
-    touched.retain(|route| route.slot.stored && route.slot.version.is_none());
     touch(connection, name, &touched).await
 }
 
@@ -330,7 +344,8 @@ fn staged(columns: &str) -> String {
 struct Touched<'a> {
     peer: i32,
     key: &'a [u8],
-    slot: &'a Slot,
+    /// The row of history with its version, where this batch brought it.
+    version: u32,
     state: &'a RouteState,
 }
 

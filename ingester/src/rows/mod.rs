@@ -190,12 +190,6 @@ impl TableRows {
         &mut self.bytes
     }
 
-    /// How many octets they have.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
