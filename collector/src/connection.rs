@@ -258,7 +258,9 @@ impl Connection {
             () = self.output.room() => None,
             () = shutdown.cancelled() => Some(Close::Shutdown),
         };
-        self.metrics.backpressure.inc_by(waiting.elapsed().as_secs_f64());
+        let waited = waiting.elapsed();
+        self.session.held_back(waited);
+        self.metrics.backpressure.inc_by(waited.as_secs_f64());
         close
     }
 
