@@ -106,6 +106,15 @@ pub struct RunOptions {
         value_parser = bytes
     )]
     pub publish_buffer: usize,
+    /// Exit, to be restarted, when Kafka has acknowledged nothing for so long and answers a new client but not the producer; 0 never does
+    #[arg(
+        long,
+        env = "RIBSTREAM_PUBLISH_STALL_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "60s",
+        value_parser = duration
+    )]
+    pub publish_stall_timeout: Duration,
     /// How long an event may wait for others to share its batch
     #[arg(
         long,

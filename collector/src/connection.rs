@@ -191,7 +191,7 @@ impl Connection {
                 () = sleep_until(idle_at.unwrap_or(last_read).into()), if idle_at.is_some() => {
                     return Close::Idle(self.limits.idle.unwrap_or_default());
                 }
-                () = self.shutdown.cancelled() => return Close::Shutdown,
+                () = self.shutdown.cancelled() => return self.stopped(),
                 reason = self.output.failed() => return Close::PublishFailed(reason),
             }
         }
@@ -256,10 +256,20 @@ impl Connection {
         let shutdown = self.shutdown.clone();
         let close = tokio::select! {
             () = self.output.room() => None,
-            () = shutdown.cancelled() => Some(Close::Shutdown),
+            () = shutdown.cancelled() => Some(self.stopped()),
         };
-        self.metrics.backpressure.inc_by(waiting.elapsed().as_secs_f64());
+        let waited = waiting.elapsed();
+        self.session.held_back(waited);
+        self.metrics.backpressure.inc_by(waited.as_secs_f64());
         close
+    }
+
+    /// Why the collector stops.
+    fn stopped(&self) -> Close {
+        match self.output.fatal_reason() {
+            Some(reason) => Close::PublishFailed(reason.to_owned()),
+            None => Close::Shutdown,
+        }
     }
 
     fn report(&mut self) {

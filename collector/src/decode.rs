@@ -35,11 +35,28 @@ pub fn lines<'a>(
             written = line(&record, &mut output);
         }
     });
-    match written.and_then(|()| output.flush()) {
+    outcome(written.and_then(|()| output.flush()), result)
+}
+
+/// Decodes a capture and writes its [`Summary`] as one JSON object; else as [`lines`].
+pub fn summary_as_json<'a>(
+    capture: impl Into<Capture<'a>>,
+    max_message: usize,
+    mut output: impl Write,
+) -> anyhow::Result<()> {
+    let (summary, result) = summary(capture, max_message);
+    let written = serde_json::to_writer_pretty(&mut output, &summary).map_err(io::Error::from);
+    let written = written.and_then(|()| output.write_all(b"\n")).and_then(|()| output.flush());
+    outcome(written, result)
+}
+
+/// What is to be said of a capture that was `decoded` and an output that was `written`.
+fn outcome(written: io::Result<()>, decoded: anyhow::Result<()>) -> anyhow::Result<()> {
+    match written {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(error).context("cannot write the output"),
-        Ok(()) => result,
+        Ok(()) => decoded,
     }
 }
 

@@ -40,4 +40,6 @@ pub mod session;
 pub mod source;
 #[cfg(feature = "daemon")]
 pub mod topics;
+#[cfg(feature = "daemon")]
+pub mod watchdog;
 pub mod wire;

@@ -49,11 +49,9 @@ fn collect(log: &LogOptions, options: RunOptions) -> anyhow::Result<()> {
 fn decode_file(options: &DecodeOptions) -> anyhow::Result<()> {
     let input = source::open(&options.file, &options.port)?;
     let output = io::BufWriter::new(io::stdout().lock());
-    if !options.summary {
-        return decode::lines(input, options.max_message, output);
+    if options.summary {
+        decode::summary_as_json(input, options.max_message, output)
+    } else {
+        decode::lines(input, options.max_message, output)
     }
-    let (summary, result) = decode::summary(input, options.max_message);
-    serde_json::to_writer_pretty(output, &summary)?;
-    println!();
-    result
 }

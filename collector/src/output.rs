@@ -108,6 +108,15 @@ impl Output {
         }
     }
 
+    /// Why no record will be acknowledged any more, once that is so.
+    #[must_use]
+    pub fn fatal_reason(&self) -> Option<&str> {
+        match self {
+            Self::Kafka(output) => output.fatal_reason(),
+            Self::Lines(_) => None,
+        }
+    }
+
     /// All that has been received is handed over: show it.
     pub fn flush(&self) {
         if let Self::Lines(lines) = self {

@@ -23,11 +23,13 @@ use anyhow::Context as _;
 use rdkafka::{
     ClientContext, Message,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
 use ribstream_proto::record;
+use ribstream_runtime::kafka::KafkaOptions;
 use tokio::{sync::Notify, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +61,7 @@ pub struct Publisher {
     topic_events: String,
     topic_dead_letter: String,
     topic_raw: String,
+    kafka: KafkaOptions,
 }
 
 struct Shared {
@@ -114,6 +117,7 @@ impl Publisher {
             topic_events: options.kafka.topic_events.clone(),
             topic_dead_letter: options.kafka.topic_dead_letter.clone(),
             topic_raw: options.topic_raw.clone(),
+            kafka: options.kafka.clone(),
         })
     }
 
@@ -136,6 +140,39 @@ impl Publisher {
             Ok(_) => Ok(()),
             Err(error) => Err(format!("no answer from the brokers ({error})")),
         }
+    }
+
+    /// Whether records wait for acknowledgement, and how many have had one.
+    #[must_use]
+    pub fn progress(&self) -> (bool, u64) {
+        let waiting = self.shared.in_flight.load(Ordering::Relaxed) > 0;
+        (waiting, self.shared.metrics.acknowledged.get())
+    }
+
+    /// Whether a new client reaches the brokers, which have leaders for the events
+    /// topic, and the producer does not reach them. Blocks.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.check().is_err() && self.serves_others()
+    }
+
+    fn serves_others(&self) -> bool {
+        let client: Result<BaseConsumer, _> = self.kafka.client_config(&[]).create();
+        let answer = client
+            .and_then(|client| client.fetch_metadata(Some(&self.topic_events), HEALTH_TIMEOUT));
+        answer.is_ok_and(|metadata| {
+            metadata.topics().iter().any(|topic| {
+                topic.error().is_none()
+                    && !topic.partitions().is_empty()
+                    && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+            })
+        })
+    }
+
+    /// Ends it all as where librdkafka itself says that the producer can work no more:
+    /// [`Publisher::fatal`] is cancelled.
+    pub fn give_up(&self, reason: &str) {
+        self.shared.give_up(reason);
     }
 
     /// Waits until all is acknowledged or refused, at most until `deadline`;
@@ -164,6 +201,13 @@ impl Shared {
     /// Sessions that wait go on only when there is room for a good many records.
     const fn low_water(&self) -> usize {
         self.budget / 4 * 3
+    }
+
+    fn give_up(&self, reason: &str) {
+        tracing::error!(reason, "the kafka producer can work no more");
+        // The first reason is the one that matters.
+        let _ = self.fatal_reason.set(reason.to_owned());
+        self.fatal.cancel();
     }
 
     fn has_room(&self) -> bool {
@@ -236,9 +280,7 @@ impl ClientContext for Reports {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            tracing::error!(reason, "the kafka producer can work no more");
-            let _ = self.shared.fatal_reason.set(reason.to_owned());
-            self.shared.fatal.cancel();
+            self.shared.give_up(reason);
             return;
         }
         let mut last = self.shared.last_complaint.lock().unwrap_or_else(PoisonError::into_inner);
@@ -362,6 +404,12 @@ impl Output {
             }
             self.delivery.wake.notified().await;
         }
+    }
+
+    /// Why no record will be acknowledged any more, once that is so.
+    #[must_use]
+    pub fn fatal_reason(&self) -> Option<&str> {
+        self.publisher.fatal_reason()
     }
 
     fn send_held(&mut self) -> bool {

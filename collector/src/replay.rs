@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io::IsTerminal,
+    io::{self, IsTerminal, Write as _},
     net::{IpAddr, SocketAddr},
     time::{Duration, Instant},
 };
@@ -48,7 +48,9 @@ pub struct Played {
 pub async fn run(options: &ReplayOptions) -> anyhow::Result<()> {
     let played = replay(options).await?;
     let seconds = played.elapsed.as_secs_f64();
-    println!("{} messages, {} bytes, {seconds:.3} s", played.messages, played.bytes);
+    let Played { messages, bytes, .. } = played;
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stdout(), "{messages} messages, {bytes} bytes, {seconds:.3} s");
     played.problems.into_result()
 }
 
@@ -243,7 +245,7 @@ fn whole(bytes: &[u8], most: usize) -> (u64, usize) {
 }
 
 fn progress(options: &ReplayOptions) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
+    if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let style =

@@ -17,7 +17,7 @@ use crate::{
     metrics::Metrics,
     output::{Lines, Target},
     publish::Publisher,
-    topics,
+    topics, watchdog,
 };
 
 /// How often `/readyz` learns whether Kafka answers.
@@ -85,6 +85,9 @@ async fn publish(
     }
     let publisher = Arc::new(Publisher::new(options, Arc::clone(&metrics))?);
     let watch = watch_health(Arc::clone(&publisher), health);
+    let stall = options.publish_stall_timeout;
+    let watchdog =
+        (!stall.is_zero()).then(|| tokio::spawn(watchdog::watch(Arc::clone(&publisher), stall)));
     let stop = shutdown.child_token();
     let target = Target::Kafka(Arc::clone(&publisher));
     announce(&listener, options, &options.kafka.brokers);
@@ -92,8 +95,14 @@ async fn publish(
     let serving = listener.serve(options.shutdown_timeout);
     let began = stop_when(publisher.fatal(), &stop, serving).await;
     watch.abort();
+    if let Some(watchdog) = watchdog {
+        watchdog.abort();
+    }
 
-    let left = publisher.drain(began + options.shutdown_timeout).await;
+    let fatal = publisher.fatal_reason();
+    // A producer that can work no more is not waited for.
+    let patience = if fatal.is_some() { Duration::ZERO } else { options.shutdown_timeout };
+    let left = publisher.drain(began + patience).await;
     if left > 0 {
         tracing::error!(
             bytes = left,
@@ -101,7 +110,7 @@ async fn publish(
             "kafka has not acknowledged everything, the routers will send it again",
         );
     }
-    if let Some(reason) = publisher.fatal_reason() {
+    if let Some(reason) = fatal {
         anyhow::bail!("the Kafka producer can work no more ({reason}); restart");
     }
     tracing::info!("stopped");

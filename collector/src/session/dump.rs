@@ -5,7 +5,8 @@
 //! dump ends at the End-of-RIB of its view and family or, failing that, when the
 //! burst is over: with the first stretch of [`WINDOW`] that brings less than
 //! one in [`QUIET_SHARE`] of what the busiest stretch so far has brought. Time is
-//! that of reception. A dump is over once, and each end of one is told.
+//! that of reception, as [`Clock`] has it. A dump is over once, and each end of one is
+//! told.
 
 use std::mem;
 
@@ -19,6 +20,28 @@ const WINDOW: u64 = 5_000_000;
 
 /// A full table comes at thousands of messages a second, its churn at tens.
 const QUIET_SHARE: u64 = 20;
+
+/// The time of reception, less what the collector itself has held the router back:
+/// that silence says nothing of its tables.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    held_back: u64,
+    time: u64,
+}
+
+impl Clock {
+    /// What it shows for something received at `now`.
+    pub(super) fn at(&mut self, now: u64) -> u64 {
+        // What was read before the router was held back may be handled after: no earlier.
+        self.time = self.time.max(now.saturating_sub(self.held_back));
+        self.time
+    }
+
+    /// The router was held back for so many microseconds.
+    pub(super) fn held_back(&mut self, micros: u64) {
+        self.held_back = self.held_back.saturating_add(micros);
+    }
+}
 
 /// What the routes that a message announces are to the dump of their table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

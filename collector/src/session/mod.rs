@@ -9,7 +9,7 @@ mod peer;
 mod peers;
 mod updates;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use ribstream_proto::{record, v1};
@@ -93,6 +93,7 @@ pub struct Session {
     router_is_up: bool,
     ended: bool,
     peers: Peers,
+    dump_clock: dump::Clock,
     counters: Counters,
     writer: Writer,
 }
@@ -113,6 +114,7 @@ impl Session {
             router_is_up: false,
             ended: false,
             peers: Peers::default(),
+            dump_clock: dump::Clock::default(),
             counters: Counters::default(),
             writer: Writer::default(),
         }
@@ -198,12 +200,18 @@ impl Session {
         }
     }
 
+    /// The router was not read for so long, for want of room: no silence of its own.
+    pub fn held_back(&mut self, wait: Duration) {
+        self.dump_clock.held_back(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
+    }
+
     /// Says that this collector still holds this session and, before, which dumps
     /// are over by the time that has passed.
     pub fn heartbeat(&mut self, now: u64, sink: &mut impl Sink) {
         let place = Place { sequence: self.sequence, received_at: now };
+        let time = self.dump_clock.at(now);
         for peer in self.peers.iter_mut().filter(|peer| peer.up) {
-            for (view, families) in peer.dumps.end_quiet(now) {
+            for (view, families) in peer.dumps.end_quiet(time) {
                 peer.begin_event(&mut self.writer, &self.fields, place, None);
                 self.writer.prost(route_update::BODY, &convert::dump_over(view, &families));
                 sink.record(Record {
@@ -347,7 +355,8 @@ impl Session {
         let peer = self.peers.get(&self.router, header);
         peer.has_routes(monitoring);
         let mut updates = Updates::new();
-        let broken = updates::read(peer, &header, monitoring, place.received_at, &mut updates);
+        let time = self.dump_clock.at(place.received_at);
+        let broken = updates::read(peer, &header, monitoring, time, &mut updates);
         if !updates.is_empty() {
             peer.begin_event(&mut self.writer, &self.fields, place, header.router_time());
             route_update::write(&mut self.writer, &updates, &monitoring.tlvs);

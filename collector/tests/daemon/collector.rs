@@ -65,8 +65,13 @@ pub(crate) fn options(brokers: &str, events: &str, dead_letter: &str, more: &[&s
 
 impl Collector {
     pub(crate) async fn start(kafka: &Kafka, more: &[&str]) -> Self {
+        Self::start_by_way_of(kafka.brokers(), kafka, more).await
+    }
+
+    /// One that reaches Kafka at another address.
+    pub(crate) async fn start_by_way_of(brokers: &str, kafka: &Kafka, more: &[&str]) -> Self {
         let (events, dead_letter) = (topic("events"), topic("dead-letter"));
-        let options = options(kafka.brokers(), &events, &dead_letter, more);
+        let options = options(brokers, &events, &dead_letter, more);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shutdown = CancellationToken::new();
@@ -132,6 +137,12 @@ impl Collector {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
+    }
+
+    /// Waits until the collector has ended by itself, and why.
+    pub(crate) async fn failure(self) -> String {
+        let ended = tokio::time::timeout(PATIENCE, self.task).await;
+        ended.expect("the collector ends").unwrap().unwrap_err().to_string()
     }
 
     /// Shuts the collector down, which must succeed.

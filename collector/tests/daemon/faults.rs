@@ -10,13 +10,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::{
     collector::{Collector, assert_same, expected, messages},
     delivery::capture_or_skip,
+    proxy::Proxy,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kafka_stopped_for_20_s_in_mid_stream_loses_nothing() {
     let stream = capture_or_skip!("churn-gobgp-2p");
     let kafka = OwnKafka::start().await.unwrap();
-    let collector = Collector::start(kafka.kafka(), &["--publish-buffer", "2MB"]).await;
+    // Long enough for the watchdog, which finds that others do not reach Kafka either.
+    let options = ["--publish-buffer", "2MB", "--publish-stall-timeout", "4s"];
+    let collector = Collector::start(kafka.kafka(), &options).await;
     let mut connection = collector.connect().await;
     let (before, after) = stream.split_at(stream.len() / 4);
     connection.write_all(before).await.unwrap();
@@ -35,6 +38,31 @@ async fn kafka_stopped_for_20_s_in_mid_stream_loses_nothing() {
     };
     tokio::join!(rest, pause);
     collector.sessions_closed(1).await;
+    let topics = collector.stop().await;
+    assert_same(&topics.events().await, &expected(&stream, RouterDownReason::Disconnect));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_alone_is_cut_off_from_kafka_ends_the_collector() {
+    let stream = capture_or_skip!("frr10-unicast");
+    let kafka = Kafka::shared().await.unwrap();
+    let proxy = Proxy::start(kafka.brokers()).await;
+    let stall = ["--publish-stall-timeout", "4s"];
+    let collector = Collector::start_by_way_of(&proxy.address(), &kafka, &stall).await;
+    let mut connection = collector.connect().await;
+    let (before, after) = stream.split_at(messages(&stream, 3).len());
+    connection.write_all(before).await.unwrap();
+    collector.metric_reaches("ribstream_collector_records_acknowledged_total", 3).await;
+    proxy.cut();
+    connection.write_all(after).await.unwrap();
+    let reason = collector.failure().await;
+    assert!(reason.contains("while a new client reaches the brokers"), "{reason}");
+    assert!(reason.contains("restart"), "{reason}");
+    assert_eq!(connection.read(&mut [0; 1]).await.unwrap_or(0), 0, "the connection is closed");
+
+    // The next process does what this one could not.
+    let collector = Collector::start_by_way_of(&proxy.address(), &kafka, &stall).await;
+    collector.play(&stream, 1 << 20).await;
     let topics = collector.stop().await;
     assert_same(&topics.events().await, &expected(&stream, RouterDownReason::Disconnect));
 }

@@ -8,4 +8,5 @@ mod collector;
 mod delivery;
 mod faults;
 mod process;
+mod proxy;
 mod raw;

@@ -132,6 +132,21 @@ fn a_wrong_flag_is_one_line() {
 }
 
 #[test]
+fn decode_ends_quietly_when_its_output_is_read_no_further() {
+    let stream = capture_or_skip!("frr10-unicast");
+    for arguments in [&["decode", "-"][..], &["decode", "-", "--summary"]] {
+        let mut child = command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        // Before there is any output.
+        drop(child.stdout.take());
+        // It may end in the middle.
+        let _ = child.stdin.take().unwrap().write_all(&stream);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert!(output.status.success(), "{arguments:?}: {}", output.status);
+    }
+}
+
+#[test]
 fn replay_plays_a_capture_over_tcp_and_says_how_much() {
     let stream = capture_or_skip!("frr10-unicast");
     let dir = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 
 mod build;
 mod fixtures;
+mod replay;
 
 use build::{ACK, ETHERNET, FIN, Held, RST, SYN, Sender, ethernet, pcap, pcapng, read, time};
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! The ends of dumps, and how each is told.
 
+use std::time::Duration;
+
 use ribstream_proto::v1::{Family, RibView, RouteUpdate, RouterDownReason, event::Body};
 
 use crate::{PREFIX, support::*};
@@ -137,6 +139,20 @@ fn silence_ends_a_dump_at_the_heartbeat_by_an_event_of_the_collectors_own() {
     heard.message_at(40 * SECOND, &route(0));
     heard.message_at(41 * SECOND, &end_of_rib());
     assert_eq!(told(&heard).split_off(5), [(false, vec![]), (false, vec![])]);
+}
+
+#[test]
+fn a_router_that_is_held_back_in_a_dump_has_not_ended_it() {
+    let mut heard = heard_at(&[(0, plain_peer_up()), (0, route(0))]);
+    heard.session.held_back(Duration::from_mins(1));
+    // Read with the first and handled after the wait.
+    heard.message_at(0, &route_v6(false));
+    heard.heartbeat(61 * SECOND);
+    heard.message_at(62 * SECOND, &route(0));
+    heard.message_at(62 * SECOND, &route_v6(false));
+    heard.message_at(72 * SECOND, &route(0));
+    let of_dump: Vec<bool> = told(&heard).into_iter().map(|(of_dump, _)| of_dump).collect();
+    assert_eq!(of_dump, [true, true, true, true, false]);
 }
 
 #[test]
