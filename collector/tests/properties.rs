@@ -2,17 +2,20 @@
 
 mod support;
 
-use std::io::{self, Read};
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+};
 
 use proptest::{prelude::*, sample::Index};
 use prost::Message;
-use ribstream_collector::decode;
+use ribstream_collector::{decode, frame::next_frame};
 use ribstream_proto::{
     key, text,
-    v1::{Event, RouteUpdate},
+    v1::{Event, RouteUpdate, RouterDownReason},
 };
 use ribstream_testkit::captures::capture;
-use support::{Heard, MAX_MESSAGE};
+use support::{Heard, MAX_MESSAGE, counted_with};
 
 /// Gives a stream in pieces of the sizes named, over and over.
 struct Pieces<'a> {
@@ -44,7 +47,7 @@ fn messages() -> Vec<Vec<u8>> {
     for name in ["frr10-unicast", "gobgp336-multi", "frr10-mirror"] {
         let Some(bytes) = capture(name) else { continue };
         let mut rest = bytes.as_slice();
-        while let Ok(Some(length)) = ribstream_collector::frame::next_frame(rest, MAX_MESSAGE) {
+        while let Ok(Some(length)) = next_frame(rest, MAX_MESSAGE) {
             messages.push(rest[..length].to_vec());
             rest = &rest[length..];
         }
@@ -60,6 +63,37 @@ fn any_split_of_the_stream_gives_the_same_events() {
         let split = lines(Pieces { bytes: &bytes, sizes, turn: 0 });
         prop_assert!(split == whole);
     });
+}
+
+#[test]
+fn the_numbers_of_a_peers_events_have_no_gaps_however_the_stream_is_split() {
+    for name in ["frr10-unicast", "gobgp336-multi"] {
+        let Some(bytes) = capture(name) else { return };
+        proptest!(ProptestConfig::with_cases(4), |(sizes in prop::collection::vec(1..5000_usize, 1..20))| {
+            let mut numbers: HashMap<String, u64> = HashMap::new();
+            let mut heard = Heard::new();
+            let mut stream = Pieces { bytes: &bytes, sizes, turn: 0 };
+            let (mut held, mut buffer) = (Vec::new(), [0; 5000]);
+            loop {
+                let count = stream.read(&mut buffer).unwrap();
+                held.extend_from_slice(&buffer[..count]);
+                while let Some(length) = next_frame(&held, MAX_MESSAGE).unwrap() {
+                    heard.message(&held[..length]);
+                    held.drain(..length);
+                }
+                if count == 0 {
+                    break;
+                }
+            }
+            heard.end(RouterDownReason::Disconnect);
+            for (_, event) in &heard.events {
+                let last = numbers.entry(counted_with(event)).or_default();
+                *last += 1;
+                prop_assert_eq!(event.peer_sequence, *last);
+            }
+            prop_assert!(numbers.len() > 2);
+        });
+    }
 }
 
 #[test]

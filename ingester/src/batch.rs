@@ -116,6 +116,11 @@ impl Batch {
         (end(records.start).unwrap_or_default(), end(records.end).unwrap_or_default())
     }
 
+    /// Where the rows of each of some records end.
+    pub fn ends(&self, records: &Range<usize>) -> impl Iterator<Item = Mark> {
+        self.records[records.clone()].iter().map(|record| record.end)
+    }
+
     /// Partition and offset of a record.
     #[must_use]
     pub fn place(&self, index: usize) -> Option<(i32, i64)> {

@@ -78,6 +78,11 @@ pub struct RunOptions {
     #[arg(long, env = "RIBSTREAM_BATCH_AGE", value_name = "DURATION", default_value = "50ms",
         value_parser = duration)]
     pub batch_age: Duration,
+    /// How long after its last heartbeat a BMP session counts as ended, until it is heard
+    /// of again; longer than collectors' heartbeats are apart
+    #[arg(long, env = "RIBSTREAM_SESSION_SILENCE", value_name = "DURATION",
+        default_value = "45s", value_parser = duration)]
+    pub session_silence: Duration,
     /// Where /metrics, /healthz and /readyz are served
     #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = "[::]:11022")]
     pub http: SocketAddr,

@@ -27,6 +27,7 @@ use crate::{
     inventory::Inventory,
     letters::letter,
     metrics::Metrics,
+    silence,
     writer::{Backoff, Report, Writer},
 };
 
@@ -42,6 +43,8 @@ const OFFER_AGAIN: Duration = Duration::from_millis(1);
 const GROUP_COMMIT: Duration = Duration::from_secs(1);
 /// How often a halted partition is looked at again.
 const HALTED_AGAIN: Duration = Duration::from_secs(10);
+/// How often it is asked which BMP sessions have gone silent.
+const LISTEN: Duration = Duration::from_secs(5);
 /// How long moving within a partition may take.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -50,6 +53,7 @@ pub(crate) struct Pipeline {
     pub(crate) options: RunOptions,
     pub(crate) limits: Limits,
     pub(crate) shutdown_timeout: Duration,
+    pub(crate) silence: Duration,
     pub(crate) database: PgConnectOptions,
     pub(crate) topic: Arc<str>,
     pub(crate) inventory: Arc<Inventory>,
@@ -100,6 +104,8 @@ impl Pipeline {
                 committed: HashMap::new(),
                 told: Instant::now(),
                 looked: Instant::now(),
+                listened: Instant::now(),
+                silence: self.silence,
             };
             let end = membership.run(self.shutdown_timeout);
             for writer in &writers {
@@ -195,6 +201,8 @@ struct Membership<'a> {
     committed: HashMap<i32, i64>,
     told: Instant,
     looked: Instant,
+    listened: Instant,
+    silence: Duration,
 }
 
 impl Membership<'_> {
@@ -218,6 +226,7 @@ impl Membership<'_> {
             std::thread::sleep(OFFER_AGAIN);
             return Ok(());
         };
+        self.listen();
         let polled = self.consumer.poll(wait);
         // A rebalance inside the poll comes first: it says what is ours.
         self.take_changes()?;
@@ -290,7 +299,7 @@ impl Membership<'_> {
         let writer = self.consumer.context().writer_of(partition);
         let batch = &mut self.open[writer].batch;
         let payload = message.payload();
-        let heard = match self.decoder.append(payload, self.inventory, &mut batch.rows) {
+        let heard = match self.decoder.append(partition, payload, self.inventory, &mut batch.rows) {
             Ok(heard) => Some(heard),
             Err(error) => {
                 let detail = error.to_string();
@@ -418,6 +427,20 @@ impl Membership<'_> {
             tracing::warn!(%error, "cannot move to where the database is");
             "partitions could not be moved"
         })
+    }
+
+    /// Looks for BMP sessions that have gone silent.
+    fn listen(&mut self) {
+        if self.listened.elapsed() < LISTEN {
+            return;
+        }
+        self.listened = Instant::now();
+        let ours: Vec<i32> = self.partitions.keys().copied().collect();
+        let positions = &self.consumer.context().positions;
+        if let Err(error) = silence::judge(positions, self.consumer, &ours, self.silence) {
+            // The next time will do.
+            tracing::debug!(%error, "cannot look for silent sessions");
+        }
     }
 
     /// Halted partitions go on once an operator has put their offsets right.

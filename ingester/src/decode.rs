@@ -46,12 +46,13 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Appends the rows of a record's event; its receive time.
+    /// Appends the rows of the event of a record of `partition`; its receive time.
     ///
     /// # Errors
     /// The record is not an event that can be stored; no rows were appended.
     pub fn append(
         &mut self,
+        partition: i32,
         payload: Option<&[u8]>,
         inventory: &Inventory,
         rows: &mut Rows,
@@ -64,7 +65,7 @@ impl Decoder {
             Some(peer) => Some(self.slots.peer(&event, router, peer, inventory)?),
             None => None,
         };
-        rows::encode(&event, router, peer, rows)?;
+        rows::encode(&event, partition, router, peer, rows)?;
         Ok(i64::try_from(event.received_at).unwrap_or(i64::MAX))
     }
 }

@@ -23,6 +23,7 @@
 pub mod batch;
 pub mod config;
 mod consumer;
+pub mod current;
 pub mod decode;
 mod group;
 pub mod inventory;
@@ -30,6 +31,7 @@ pub mod letters;
 pub mod metrics;
 pub mod migrate;
 pub mod rows;
+mod silence;
 mod state;
 pub mod store;
 pub mod tap;
@@ -140,6 +142,7 @@ pub async fn run(options: RunOptions, stop: CancellationToken) -> anyhow::Result
     let pipeline = consumer::Pipeline {
         limits: options.limits(),
         shutdown_timeout: options.shutdown_timeout,
+        silence: options.session_silence,
         options,
         database,
         topic,

@@ -1,12 +1,12 @@
 //! What the ingester counts.
 
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 
-use crate::{batch::Batch, rows::Table};
+use crate::{batch::Batch, current::Written, rows::Table};
 
 /// The ingester's metrics. Clones share their values.
 #[derive(Clone, Debug)]
@@ -31,6 +31,12 @@ pub struct Metrics {
     pub fenced: IntCounter,
     /// Transactions to be tried again because the database was away.
     pub retries: IntCounter,
+    /// Events that were in the tables already.
+    pub duplicates: IntCounter,
+    /// Events that are missing in the topic.
+    pub missing: IntCounter,
+    /// Routes that another session of the same router had told.
+    pub echoes: IntCounter,
     /// Times that partitions were assigned or revoked.
     pub rebalances: IntCounterVec,
     /// Records of a partition that are not in the database yet.
@@ -100,6 +106,18 @@ impl Metrics {
                 "retries_total",
                 "Transactions to be tried again because the database was away or overloaded",
             )?,
+            duplicates: counter(
+                "duplicates_total",
+                "Events that were in the tables already and were left out",
+            )?,
+            missing: counter(
+                "missing_total",
+                "Events that a collector numbered and that are not in the topic, see event_gaps",
+            )?,
+            echoes: counter(
+                "echoes_total",
+                "Routes left out because another session of the same router had told them",
+            )?,
             rebalances: counters(
                 "rebalances_total",
                 "Times that Kafka assigned or revoked partitions",
@@ -121,21 +139,23 @@ impl Metrics {
     pub(crate) fn committed(
         &self,
         batch: &Batch,
-        records: &Range<usize>,
-        parked: bool,
+        records: usize,
+        written: &Written,
         took: Duration,
         now: i64,
     ) {
         self.commits.inc();
         self.commit_seconds.observe(took.as_secs_f64());
         let mut rows = 0;
-        let (from, to) = batch.marks(records);
         for table in Table::ALL {
-            let written = if parked { 0 } else { batch.rows.between(table, from, to).len() as u64 };
+            let written = written.rows[table as usize] as u64;
             self.rows.with_label_values(&[table.name()]).inc_by(written);
             rows += written;
         }
-        self.batch_records.observe(as_f64(records.len() as u64));
+        self.duplicates.inc_by(written.counts.duplicates);
+        self.missing.inc_by(written.counts.missing);
+        self.echoes.inc_by(written.counts.echoes);
+        self.batch_records.observe(as_f64(records as u64));
         self.batch_rows.observe(as_f64(rows));
         if let Some((oldest, _)) = batch.heard() {
             let delay = u64::try_from(now.saturating_sub(oldest)).unwrap_or_default();

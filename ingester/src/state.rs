@@ -1,4 +1,4 @@
-//! What a batch's events say about sessions and peers, written to the inventory.
+//! What a batch's events say about sessions and routers, written to the inventory.
 
 use std::collections::BTreeMap;
 
@@ -7,44 +7,28 @@ use sqlx::PgConnection;
 
 use crate::{
     inventory::{Inventory, clean},
-    rows::{Change, PeerChange, SessionChange},
+    rows::{RouterSlot, SessionChange},
 };
 
-/// Writes `changes`, the last word on each session and peer winning.
+/// Writes `changes`, the last word on each session winning.
 ///
-/// The inventory must have the ids of all routers and peers concerned.
+/// The inventory must have the ids of all routers concerned.
 pub(crate) async fn apply(
     connection: &mut PgConnection,
-    changes: &[Change],
+    changes: &[(RouterSlot, SessionChange)],
     inventory: &Inventory,
 ) -> sqlx::Result<()> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let peer_ids = inventory.peer_ids();
     let mut sessions: BTreeMap<(i32, i64), SessionChange> = BTreeMap::new();
-    let mut peers: BTreeMap<i32, &PeerChange> = BTreeMap::new();
-    for change in changes {
-        match change {
-            Change::Session(router, change) => {
-                let Some(router) = inventory.router_id(*router) else { continue };
-                sessions
-                    .entry((router, change.session))
-                    .and_modify(|earlier| earlier.merge(change))
-                    .or_insert_with(|| (**change).clone());
-            }
-            Change::Peer(peer, change) => {
-                let Some(Some(peer)) = peer_ids.get(peer.0 as usize) else { continue };
-                peers.insert(*peer, change);
-            }
-        }
+    for (router, change) in changes {
+        let Some(router) = inventory.router_id(*router) else { continue };
+        sessions
+            .entry((router, change.session))
+            .and_modify(|earlier| earlier.merge(change))
+            .or_insert_with(|| change.clone());
     }
     if !sessions.is_empty() {
         apply_sessions(connection, &sessions).await?;
         apply_routers(connection, &sessions).await?;
-    }
-    if !peers.is_empty() {
-        apply_peers(connection, &peers).await?;
     }
     Ok(())
 }
@@ -64,19 +48,20 @@ async fn apply_sessions(
     sqlx::query(
         "insert into bmp_sessions as s (router_id, session, collector, address, remote_port, \
              started, sys_name, sys_descr, information, last_heard, messages, octets, peers, \
-             ended, end_reason, end_detail, end_information) \
+             ended, end_reason, end_detail, end_information, partition) \
          select router_id, session, collector, address::inet, remote_port, \
              timestamptz 'epoch' + session * interval '1 microsecond', \
              sys_name, sys_descr, information::jsonb, \
              timestamptz 'epoch' + heard * interval '1 microsecond', messages, octets, peers, \
              timestamptz 'epoch' + ended * interval '1 microsecond', \
-             end_reason, end_detail, end_information::jsonb \
+             end_reason, end_detail, end_information::jsonb, partition \
          from unnest($1::integer[], $2::bigint[], $3::text[], $4::text[], $5::integer[], \
              $6::text[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], \
-             $12::integer[], $13::bigint[], $14::smallint[], $15::text[], $16::text[]) \
+             $12::integer[], $13::bigint[], $14::smallint[], $15::text[], $16::text[], \
+             $17::integer[]) \
              as n (router_id, session, collector, address, remote_port, sys_name, sys_descr, \
                  information, heard, messages, octets, peers, ended, end_reason, end_detail, \
-                 end_information) \
+                 end_information, partition) \
          on conflict (router_id, session) do update set \
              collector = excluded.collector, \
              address = coalesce(excluded.address, s.address), \
@@ -91,7 +76,10 @@ async fn apply_sessions(
              ended = coalesce(excluded.ended, s.ended), \
              end_reason = coalesce(excluded.end_reason, s.end_reason), \
              end_detail = coalesce(excluded.end_detail, s.end_detail), \
-             end_information = coalesce(excluded.end_information, s.end_information)",
+             end_information = coalesce(excluded.end_information, s.end_information), \
+             partition = excluded.partition, \
+             silent_since = case when excluded.last_heard < s.last_heard \
+                 then s.silent_since end",
     )
     .bind(sessions.keys().map(|(router, _)| *router).collect::<Vec<_>>())
     .bind(sessions.keys().map(|(_, session)| *session).collect::<Vec<_>>())
@@ -109,6 +97,7 @@ async fn apply_sessions(
     .bind(column(sessions, |s| s.end_reason))
     .bind(column(sessions, |s| s.end_detail.as_deref().map(clean)))
     .bind(column(sessions, |s| json(s.end_information.as_ref())))
+    .bind(column(sessions, |s| s.partition))
     .execute(connection)
     .await?;
     Ok(())
@@ -142,37 +131,6 @@ async fn apply_routers(
     .bind(column(&routers, |r| r.sys_name.as_deref().map(clean)))
     .bind(column(&routers, |r| r.sys_descr.as_deref().map(clean)))
     .bind(column(&routers, |r| r.heard))
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn apply_peers(
-    connection: &mut PgConnection,
-    peers: &BTreeMap<i32, &PeerChange>,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "update peers as p set \
-             up = n.up, \
-             since = timestamptz 'epoch' + n.since * interval '1 microsecond', \
-             session = n.session, \
-             sequence = n.sequence, \
-             down_reason = n.down_reason, \
-             asn = coalesce(n.asn, p.asn), \
-             bgp_id = coalesce(n.bgp_id::inet, p.bgp_id) \
-         from unnest($1::integer[], $2::boolean[], $3::bigint[], $4::bigint[], $5::bigint[], \
-             $6::integer[], $7::bigint[], $8::text[]) \
-             as n (id, up, since, session, sequence, down_reason, asn, bgp_id) \
-         where p.id = n.id",
-    )
-    .bind(peers.keys().copied().collect::<Vec<_>>())
-    .bind(column(peers, |p| p.up))
-    .bind(column(peers, |p| p.since))
-    .bind(column(peers, |p| p.session))
-    .bind(column(peers, |p| p.sequence))
-    .bind(column(peers, |p| p.down_reason))
-    .bind(column(peers, |p| p.asn))
-    .bind(column(peers, |p| p.bgp_id.map(|id| id.to_string())))
     .execute(connection)
     .await?;
     Ok(())

@@ -13,27 +13,23 @@ use sqlx::{
 
 use crate::{
     batch::{Advance, Batch},
+    current::{self, Written},
     inventory::Inventory,
-    rows::{
-        Table,
-        copy::{HEADER, TRAILER},
-    },
     state,
 };
 
-/// What one message of the COPY protocol carries at most: large enough to cost
-/// few system calls, small enough to stay in the cache and let the server work
-/// while the rest is sent.
-const COPY_CHUNK: usize = 128 * 1024;
-
 /// So that the server notices a client that is gone and frees its locks, and
 /// that nothing waits without end: libpq-style settings of the session.
-const SESSION_SETTINGS: [(&str, &str); 5] = [
+const SESSION_SETTINGS: [(&str, &str); 8] = [
     ("tcp_keepalives_idle", "10"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
     ("idle_in_transaction_session_timeout", "60s"),
     ("lock_timeout", "30s"),
+    // A batch is joined with a whole table: by its index, row by row, never by reading it all.
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
 ];
 
 /// Why a batch was not written.
@@ -118,18 +114,24 @@ impl Store {
         batch: &mut Batch,
         records: Range<usize>,
         parked: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Written, StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.options).await.map_err(StoreError::Unavailable)?,
+            None => self.connect().await.map_err(StoreError::Unavailable)?,
         };
         let result = self.write_with(&mut connection, batch, records, parked).await;
         match &result {
-            Ok(()) | Err(StoreError::Fenced { .. }) => self.connection = Some(connection),
+            Ok(_) | Err(StoreError::Fenced { .. }) => self.connection = Some(connection),
             // After an error the protocol's state is not worth untangling.
             Err(_) => drop(connection),
         }
         result
+    }
+
+    async fn connect(&self) -> sqlx::Result<PgConnection> {
+        let mut connection = connect(&self.options).await?;
+        current::prepare(&mut connection).await?;
+        Ok(connection)
     }
 
     async fn write_with(
@@ -138,7 +140,7 @@ impl Store {
         batch: &mut Batch,
         records: Range<usize>,
         parked: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Written, StoreError> {
         if !batch.has_ids() {
             self.inventory.resolve(connection).await?;
             batch.set_ids(&self.inventory.peer_ids());
@@ -149,22 +151,18 @@ impl Store {
         if moved != advances.len() as u64 {
             transaction.rollback().await?;
             let stored = offsets(connection, &self.topic).await?;
-            return self.overtaken(&advances, &stored);
+            return self.overtaken(&advances, &stored).map(|()| Written::default());
         }
+        let mut written = Written::default();
         if !parked {
+            written = current::write(&mut transaction, batch, &records, &self.inventory).await?;
             let (from, to) = batch.marks(&records);
-            for table in Table::ALL {
-                let rows = batch.rows.between(table, from, to);
-                if !rows.is_empty() {
-                    copy(&mut transaction, table, batch.rows.table(table).slice(rows)).await?;
-                }
-            }
-            state::apply(&mut transaction, batch.rows.changes(from, to), &self.inventory).await?;
+            state::apply(&mut transaction, batch.rows.sessions(from, to), &self.inventory).await?;
         }
         self.uncertain = true;
         transaction.commit().await?;
         self.uncertain = false;
-        Ok(())
+        Ok(written)
     }
 
     /// The offsets are not where they should be. If a commit of ours went
@@ -270,17 +268,6 @@ pub async fn begin_partition(
     .bind(offset)
     .execute(connection)
     .await?;
-    Ok(())
-}
-
-async fn copy(connection: &mut PgConnection, table: Table, rows: &[u8]) -> sqlx::Result<()> {
-    let mut copy = connection.copy_in_raw(table.copy_statement()).await?;
-    copy.send(HEADER).await?;
-    for chunk in rows.chunks(COPY_CHUNK) {
-        copy.send(chunk).await?;
-    }
-    copy.send(TRAILER).await?;
-    copy.finish().await?;
     Ok(())
 }
 

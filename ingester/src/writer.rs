@@ -200,12 +200,18 @@ impl Task {
         loop {
             let begun = Instant::now();
             match self.store.write(batch, part.clone(), parked).await {
-                Ok(()) => {
+                Ok(written) => {
                     self.health.set("database", Ok(()));
                     if backoff.waited {
                         tracing::info!("the database answers again");
                     }
-                    self.metrics.committed(batch, &part, parked, begun.elapsed(), now_micros());
+                    self.metrics.committed(
+                        batch,
+                        part.len(),
+                        &written,
+                        begun.elapsed(),
+                        now_micros(),
+                    );
                     return Ok(());
                 }
                 Err(StoreError::Unavailable(error)) => {
@@ -257,7 +263,7 @@ impl Task {
 }
 
 /// Microseconds since 1970 by this machine's clock.
-fn now_micros() -> i64 {
+pub(crate) fn now_micros() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_micros()).unwrap_or(i64::MAX)
 }

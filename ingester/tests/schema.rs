@@ -5,10 +5,10 @@ mod common;
 use std::{fs, path::Path};
 
 use common::{Bed, Speaker};
-use ribstream_ingester::migrate::MIGRATOR;
+use ribstream_ingester::{migrate::MIGRATOR, rows::PARTS};
 use ribstream_proto::names::{self, bgp, bmp};
 use ribstream_testkit::{Database, Kafka};
-use sqlx::migrate::Migrator;
+use sqlx::{AssertSqlSafe, migrate::Migrator};
 
 /// What an ingester of schema version 1 wrote: one row of each table, in its own form.
 const ROWS_OF_VERSION_1: &str = r"
@@ -158,4 +158,36 @@ async fn the_database_has_the_same_names_as_the_events() {
         let call = format!("notification_subcode_name({code}, n)");
         compare(&bed, &call, |number| bgp::error_subcode(code, octet(number)?)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_change_may_change_has_the_same_names_in_the_database() {
+    let bed = Bed::new(1).await;
+    let all = bed.text("select array_to_string(changed_parts(65535), ' ')").await;
+    assert_eq!(all, PARTS.join(" "));
+    assert_eq!(bed.text("select changed_parts(8 | 256)").await, "{as_path,communities}");
+    assert_eq!(bed.text("select changed_parts(0)").await, "{}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_query_of_the_documentation_runs() {
+    let bed = Bed::new(1).await;
+    let mut speaker = Speaker::new(1, 1);
+    bed.store(&speaker.story(20)).await;
+    let mut connection = bed.database.connect().await.unwrap();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let mut queries = 0;
+    for file in fs::read_dir(docs).unwrap().map(|file| file.unwrap().path()) {
+        let text = fs::read_to_string(&file).unwrap();
+        for block in text.split("```sql\n").skip(1) {
+            let query = block.split("```").next().unwrap().to_owned();
+            queries += 1;
+            if let Err(error) =
+                sqlx::raw_sql(AssertSqlSafe(query.clone())).execute(&mut connection).await
+            {
+                panic!("{}: {error}\n{query}", file.display());
+            }
+        }
+    }
+    assert!(queries > 10, "{queries}");
 }

@@ -46,6 +46,7 @@ fn an_event_reads_under_its_protobuf_names_with_addresses_as_text() {
             "session": 0,
             "sequence": 3,
             "received_at": 0,
+            "peer_sequence": 0,
             "peer": {"type": "loc-rib", "asn": 0, "bgp_id": "192.0.2.1", "flags": 0},
             "route_update": {
                 "view": "adj-rib-in-pre",

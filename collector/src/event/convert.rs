@@ -9,7 +9,7 @@ use ribstream_proto::{
 
 use crate::{
     bgp::{Capability, Notification, Open, RouteRefresh},
-    bmp::{PeerDown, PeerUp, StatsReport, Tlv, Tlvs, type_of},
+    bmp::{PeerDown, PeerUp, StatsReport, Tlv, Tlvs, View, type_of},
 };
 
 /// Field numbers of the bodies in `ribstream.v1.Event`.
@@ -55,9 +55,9 @@ pub fn text(tlvs: &Tlvs<'_>, kind: u16) -> Option<String> {
     tlvs.first(kind).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// A Peer Up.
+/// A Peer Up; `continues` where it is for another table of the same BGP session.
 #[must_use]
-pub fn peer_up(up: &PeerUp<'_>) -> v1::PeerUp {
+pub fn peer_up(up: &PeerUp<'_>, continues: bool) -> v1::PeerUp {
     v1::PeerUp {
         local_address: bytes(up.local_address()),
         local_port: up.local_port.into(),
@@ -66,6 +66,7 @@ pub fn peer_up(up: &PeerUp<'_>) -> v1::PeerUp {
         received_open: present(&up.received),
         information: information(Some(&up.information), bmp_names::peer_up_tlv),
         undecoded: bytes(up.information.rest),
+        continues,
     }
 }
 
@@ -101,6 +102,16 @@ fn capability(capability: &Capability<'_>) -> v1::Capability {
             })
             .collect(),
         name: owned(bgp_names::capability(capability.code)),
+    }
+}
+
+/// That the dumps of these tables are over, where no message shows it.
+#[must_use]
+pub fn dump_over(view: View, families: &[AfiSafi]) -> v1::RouteUpdate {
+    v1::RouteUpdate {
+        view: v1::RibView::from(view).into(),
+        dump_over: families.iter().copied().map(family).collect(),
+        ..v1::RouteUpdate::default()
     }
 }
 

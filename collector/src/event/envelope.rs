@@ -13,6 +13,7 @@ mod field {
     pub(super) const RECEIVED_AT: u32 = 6;
     pub(super) const ROUTER_TIME: u32 = 7;
     pub(super) const PEER: u32 = 8;
+    pub(super) const PEER_SEQUENCE: u32 = 9;
 }
 
 /// Field numbers of `ribstream.v1.Peer`.
@@ -90,24 +91,28 @@ fn write_peer(header: &PeerHeader, table_name: &str) -> Vec<u8> {
     writer.as_slice().to_vec()
 }
 
-/// Begins an event: everything but its body. Of an event about a peer, `peer` is
-/// the router's time and the [`PeerField`].
+/// Begins an event: everything but its body. It is the `number`th of its peer or, of
+/// those without one, of the router. Of an event about a peer, `peer` is the
+/// router's time and the [`PeerField`].
 #[inline]
 pub fn begin(
     writer: &mut Writer,
     session: &SessionFields,
     place: Place,
+    number: u64,
     peer: Option<(Option<u64>, &[u8])>,
 ) {
     writer.clear();
     writer.raw(&session.0);
     writer.uint(field::SEQUENCE, place.sequence);
     writer.uint(field::RECEIVED_AT, place.received_at);
-    let Some((router_time, field)) = peer else { return };
-    if let Some(time) = router_time {
-        writer.optional_uint(field::ROUTER_TIME, time);
+    if let Some((router_time, field)) = peer {
+        if let Some(time) = router_time {
+            writer.optional_uint(field::ROUTER_TIME, time);
+        }
+        writer.raw(field);
     }
-    writer.raw(field);
+    writer.uint(field::PEER_SEQUENCE, number);
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use ribstream_proto::{family::AfiSafi, v1};
 
+use smallvec::SmallVec;
+
 use super::Writer;
 use crate::{
     bgp::{
@@ -28,6 +30,7 @@ mod field {
     pub(super) const ATTRIBUTE_ERRORS: u32 = 10;
     pub(super) const MORE: u32 = 11;
     pub(super) const TLVS: u32 = 12;
+    pub(super) const DUMP_OVER: u32 = 13;
 }
 
 /// Field numbers of `ribstream.v1.PathAttributes`.
@@ -66,7 +69,7 @@ mod routes_field {
 const AS_TRANS: u32 = 23456;
 
 /// What the session knows of an UPDATE beside its bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Context {
     /// Whose table.
     pub view: View,
@@ -78,6 +81,8 @@ pub struct Context {
     pub path_ids_overruled: Option<PathIds>,
     /// The routes restate a table.
     pub initial_dump: bool,
+    /// The tables that the UPDATE shows to have been dumped.
+    pub dump_over: SmallVec<[AfiSafi; 2]>,
 }
 
 /// Writes the body for one Route Monitoring message: its first UPDATE, and the
@@ -87,11 +92,15 @@ pub fn write(writer: &mut Writer, updates: &[(Context, Update<'_>)], tlvs: &[Rou
     writer.long_message(BODY, |w| {
         write_update(w, context, first);
         for (context, update) in more {
-            w.message(field::MORE, |w| write_update(w, context, update));
+            w.message(field::MORE, |w| {
+                write_update(w, context, update);
+                write_families(w, field::DUMP_OVER, &context.dump_over);
+            });
         }
         for tlv in tlvs {
             w.message(field::TLVS, |w| write_tlv(w, tlv));
         }
+        write_families(w, field::DUMP_OVER, &context.dump_over);
     });
 }
 
@@ -114,7 +123,7 @@ fn write_tlv(w: &mut Writer, tlv: &RouteTlv<'_>) {
     }
 }
 
-/// Writes one UPDATE: the fields of a `RouteUpdate`.
+/// Writes one UPDATE: the fields of a `RouteUpdate`, but for what it says of dumps.
 #[inline]
 pub fn write_update(w: &mut Writer, context: &Context, update: &Update<'_>) {
     w.uint(field::VIEW, number(v1::RibView::from(context.view)));
@@ -128,12 +137,7 @@ pub fn write_update(w: &mut Writer, context: &Context, update: &Update<'_>) {
     for routes in &update.withdrawn {
         w.message(field::WITHDRAWN, |w| write_routes(w, routes, None));
     }
-    if let Some(AfiSafi { afi, safi }) = update.end_of_rib {
-        w.message(field::END_OF_RIB, |w| {
-            w.uint(1, afi.into());
-            w.uint(2, safi.into());
-        });
-    }
+    write_families(w, field::END_OF_RIB, update.end_of_rib.as_slice());
     w.uint(field::INITIAL_DUMP, context.initial_dump.into());
     w.uint(field::FILTERED, context.filtered.into());
     let width = update.attributes.as_path.filter(|path| !path.is_empty()).map(|path| path.width());
@@ -157,6 +161,16 @@ pub fn write_update(w: &mut Writer, context: &Context, update: &Update<'_>) {
     );
     for error in &update.attributes.errors {
         w.message(field::ATTRIBUTE_ERRORS, |w| write_error(w, error));
+    }
+}
+
+#[inline]
+fn write_families(w: &mut Writer, field: u32, families: &[AfiSafi]) {
+    for family in families {
+        w.message(field, |w| {
+            w.uint(1, family.afi.into());
+            w.uint(2, family.safi.into());
+        });
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Session {
     router: String,
     fields: SessionFields,
     sequence: u64,
+    /// How many events without a peer there have been.
+    router_events: u64,
     router_is_up: bool,
     ended: bool,
     peers: Peers,
@@ -107,6 +109,7 @@ impl Session {
             router,
             fields,
             sequence: 0,
+            router_events: 0,
             router_is_up: false,
             ended: false,
             peers: Peers::default(),
@@ -160,8 +163,9 @@ impl Session {
                 self.route_monitoring(header, &monitoring, frame, place, sink);
             }
             Ok(Message::PeerUp(header, up)) => {
-                self.peers.get(&self.router, header).came_up(&up);
-                self.peer_event(header, place, body::PEER_UP, &convert::peer_up(&up), sink);
+                let continues = self.peers.get(&self.router, header).came_up(&up);
+                let up = convert::peer_up(&up, continues);
+                self.peer_event(header, place, body::PEER_UP, &up, sink);
             }
             Ok(Message::PeerDown(header, down)) => {
                 self.peers.get(&self.router, header).went_down();
@@ -194,14 +198,28 @@ impl Session {
         }
     }
 
-    /// Says that this collector still holds this session.
+    /// Says that this collector still holds this session and, before, which dumps
+    /// are over by the time that has passed.
     pub fn heartbeat(&mut self, now: u64, sink: &mut impl Sink) {
+        let place = Place { sequence: self.sequence, received_at: now };
+        for peer in self.peers.iter_mut().filter(|peer| peer.up) {
+            for (view, families) in peer.dumps.end_quiet(now) {
+                peer.begin_event(&mut self.writer, &self.fields, place, None);
+                self.writer.prost(route_update::BODY, &convert::dump_over(view, &families));
+                sink.record(Record {
+                    destination: Destination::Events,
+                    key: &peer.key,
+                    event_type: event_type(route_update::BODY),
+                    router: &self.router,
+                    value: self.writer.as_slice(),
+                });
+            }
+        }
         let heartbeat = v1::Heartbeat {
             messages: self.counters.total(),
             octets: self.counters.octets,
             peers: u32::try_from(self.peers_up()).unwrap_or(u32::MAX),
         };
-        let place = Place { sequence: self.sequence, received_at: now };
         self.router_event(place, body::HEARTBEAT, &heartbeat, sink);
     }
 
@@ -239,8 +257,7 @@ impl Session {
         for peer in self.peers.iter_mut().filter(|peer| peer.up) {
             peer.up = false;
             // The router's clock says nothing about an end that it did not report.
-            let about = Some((None, peer.field.of(&peer.header, &peer.table_name)));
-            envelope::begin(&mut self.writer, &self.fields, place, about);
+            peer.begin_event(&mut self.writer, &self.fields, place, None);
             self.writer.prost(body::PEER_DOWN, &lost);
             sink.record(Record {
                 destination: Destination::Events,
@@ -267,7 +284,8 @@ impl Session {
         message: &impl prost::Message,
         sink: &mut impl Sink,
     ) {
-        envelope::begin(&mut self.writer, &self.fields, place, None);
+        self.router_events += 1;
+        envelope::begin(&mut self.writer, &self.fields, place, self.router_events, None);
         self.writer.prost(field, message);
         sink.record(Record {
             destination: Destination::Events,
@@ -287,8 +305,7 @@ impl Session {
         sink: &mut impl Sink,
     ) {
         let peer = self.peers.get(&self.router, header);
-        let about = Some((header.router_time(), peer.field.of(&header, &peer.table_name)));
-        envelope::begin(&mut self.writer, &self.fields, place, about);
+        peer.begin_event(&mut self.writer, &self.fields, place, header.router_time());
         self.writer.prost(field, message);
         sink.record(Record {
             destination: Destination::Events,
@@ -308,8 +325,7 @@ impl Session {
     ) {
         let peer = self.peers.get(&self.router, header);
         let mirrored = mirror::read(peer, &header, tlvs);
-        let about = Some((header.router_time(), peer.field.of(&header, &peer.table_name)));
-        envelope::begin(&mut self.writer, &self.fields, place, about);
+        peer.begin_event(&mut self.writer, &self.fields, place, header.router_time());
         route_mirror::write(&mut self.writer, &mirrored);
         sink.record(Record {
             destination: Destination::Events,
@@ -333,8 +349,7 @@ impl Session {
         let mut updates = Updates::new();
         let broken = updates::read(peer, &header, monitoring, place.received_at, &mut updates);
         if !updates.is_empty() {
-            let about = Some((header.router_time(), peer.field.of(&header, &peer.table_name)));
-            envelope::begin(&mut self.writer, &self.fields, place, about);
+            peer.begin_event(&mut self.writer, &self.fields, place, header.router_time());
             route_update::write(&mut self.writer, &updates, &monitoring.tlvs);
             sink.record(Record {
                 destination: Destination::Events,

@@ -7,7 +7,10 @@ use super::dump::Dumps;
 use crate::{
     bgp::{AddPathMode, AsWidth, Open, PathIds, ReadAs},
     bmp::{PeerHeader, PeerId, PeerUp, RouteMonitoring, View, type_of},
-    event::envelope::PeerField,
+    event::{
+        Writer,
+        envelope::{self, PeerField, Place, SessionFields},
+    },
 };
 
 /// A peer, from the first message that names it to the end of the session.
@@ -16,12 +19,14 @@ pub(super) struct Peer {
     pub(super) id: PeerId,
     /// The key of its records.
     pub(super) key: Vec<u8>,
+    /// How many events it has had.
+    events: u64,
     /// The last Per-Peer Header.
     pub(super) header: PeerHeader,
     /// The VRF/Table Name of its Peer Up.
-    pub(super) table_name: String,
+    table_name: String,
     /// How its events name it.
-    pub(super) field: PeerField,
+    field: PeerField,
     /// Held up by this session.
     pub(super) up: bool,
     /// A Peer Up or Peer Down has been received.
@@ -97,6 +102,7 @@ impl Peer {
         Self {
             id: header.id(),
             key: record::peer_key(router, &header.distinguisher, header.address()).into_bytes(),
+            events: 0,
             header,
             table_name: String::new(),
             field: PeerField::default(),
@@ -109,8 +115,23 @@ impl Peer {
         }
     }
 
-    /// A Peer Up.
-    pub(super) fn came_up(&mut self, up: &PeerUp<'_>) {
+    /// Begins its next event, for a message at `place` that bears this time of the
+    /// router's clock. The body is to follow.
+    #[inline]
+    pub(super) fn begin_event(
+        &mut self,
+        writer: &mut Writer,
+        session: &SessionFields,
+        place: Place,
+        router_time: Option<u64>,
+    ) {
+        self.events += 1;
+        let about = (router_time, self.field.of(&self.header, &self.table_name));
+        envelope::begin(writer, session, place, self.events, Some(about));
+    }
+
+    /// A Peer Up. True where it is for another table of the BGP session that was up.
+    pub(super) fn came_up(&mut self, up: &PeerUp<'_>) -> bool {
         let another_view = self.up && self.is_another_view(up);
         self.up = true;
         self.announced = true;
@@ -126,6 +147,7 @@ impl Peer {
             self.dumps.restart();
         }
         self.views_up.push(UpOf::new(&self.header, up));
+        another_view
     }
 
     /// Whether a Peer Up tells of the same BGP session as the last, for another of

@@ -1,11 +1,15 @@
 //! The UPDATEs of Route Monitoring messages.
 
+use ribstream_proto::family::AfiSafi;
 use smallvec::SmallVec;
 
-use super::peer::{Peer, Reading};
+use super::{
+    dump::Routes,
+    peer::{Peer, Reading},
+};
 use crate::{
     bgp::{self, AsWidth, NlriField, PathIds, Update},
-    bmp::{PeerHeader, RouteMonitoring},
+    bmp::{PeerHeader, RouteMonitoring, View},
     event::route_update::Context,
     wire::{Malformed, Reader},
 };
@@ -27,12 +31,12 @@ pub(super) fn read<'f>(
     loop {
         let message = bgp::Message::read(&mut reader)?;
         let update = Update::parse(message, &mut Reading { peer, view, monitoring })?;
-        let initial_dump = is_initial_dump(peer, header, &update, now);
+        let (initial_dump, dump_over) = dumps(peer, view, &update, now);
         let promised = |field: &NlriField<'_>| {
             let stateless = monitoring.path_ids(view, field.family);
             stateless.unwrap_or_else(|| peer.path_ids_negotiated(view, field.family))
         };
-        let context = Context { initial_dump, ..context(header, &update, promised) };
+        let context = Context { initial_dump, dump_over, ..context(header, &update, promised) };
         updates.push((context, update));
         if !reader.any_left() {
             return Ok(());
@@ -40,16 +44,28 @@ pub(super) fn read<'f>(
     }
 }
 
-fn is_initial_dump(peer: &mut Peer, header: &PeerHeader, update: &Update<'_>, now: u64) -> bool {
-    let view = header.view();
-    if let Some(family) = update.end_of_rib {
-        peer.dumps.end_of_rib(view, family, now);
+/// Whether the UPDATE belongs to a dump, and which tables it shows to have been dumped.
+fn dumps(
+    peer: &mut Peer,
+    view: View,
+    update: &Update<'_>,
+    now: u64,
+) -> (bool, SmallVec<[AfiSafi; 2]>) {
+    let mut over = SmallVec::new();
+    if let Some(family) = update.end_of_rib
+        && peer.dumps.end_of_rib(view, family, now)
+    {
+        over.push(family);
     }
     let mut initial_dump = false;
     for field in &update.announced {
-        initial_dump |= peer.dumps.announced(view, field.family, now);
+        match peer.dumps.announced(view, field.family, now) {
+            Routes::OfDump => initial_dump = true,
+            Routes::FirstNews => over.push(field.family),
+            Routes::News => {}
+        }
     }
-    initial_dump
+    (initial_dump, over)
 }
 
 /// What the session knows of an UPDATE beside its bytes; `promised` is what was
@@ -72,5 +88,6 @@ pub(super) fn context(
         },
         path_ids_overruled: update.announced.iter().chain(&update.withdrawn).find_map(overruled),
         initial_dump: false,
+        dump_over: SmallVec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
@@ -23,6 +24,8 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::support::counted_with;
 
 pub(crate) const MAX_MESSAGE: usize = 1_000_000;
 /// Longer than anything here takes on a machine that does much else.
@@ -163,7 +166,7 @@ impl Topics {
                 Some(ribstream_proto::record::CONTENT_TYPE_EVENT)
             );
             let key = String::from_utf8(record.key).unwrap();
-            if !matches!(event.body, Some(Body::Heartbeat(_))) {
+            if !is_of_time_alone(&event) {
                 by_key.entry(key).or_default().push(plain(event));
             }
         }
@@ -173,6 +176,19 @@ impl Topics {
     pub(crate) async fn decoded(&self) -> Vec<v1::Event> {
         let records = self.kafka.consume(&self.events).await.unwrap();
         records.iter().map(|r| v1::Event::decode(r.payload.as_slice()).unwrap()).collect()
+    }
+
+    /// How many events, which have the numbers 1, 2, 3 and so on for each peer of each
+    /// session, in the order of the topic.
+    pub(crate) async fn numbered(&self) -> usize {
+        let mut last: BTreeMap<String, u64> = BTreeMap::new();
+        let events = self.decoded().await;
+        for event in &events {
+            let last = last.entry(counted_with(event)).or_default();
+            *last += 1;
+            assert_eq!(event.peer_sequence, *last);
+        }
+        events.len()
     }
 
     /// How the sessions have ended, as the events say.
@@ -189,15 +205,33 @@ impl Topics {
     }
 }
 
-/// The event without the clock and the port.
+/// Whether no message has brought the event about, but time.
+fn is_of_time_alone(event: &v1::Event) -> bool {
+    match &event.body {
+        Some(Body::Heartbeat(_)) => true,
+        Some(Body::RouteUpdate(update)) => {
+            let mut rest = update.clone();
+            rest.view = 0;
+            !mem::take(&mut rest.dump_over).is_empty() && rest == v1::RouteUpdate::default()
+        }
+        _ => false,
+    }
+}
+
+/// The event without the clock and the port, and without its number, which counts
+/// the events of time alone too.
 fn plain(mut event: v1::Event) -> Vec<u8> {
     event.session = 0;
     event.received_at = 0;
+    event.peer_sequence = 0;
     match &mut event.body {
         Some(Body::RouterUp(up)) => up.remote_port = 0,
         Some(Body::RouterDown(down)) => down.detail.clear(),
         // The end of a dump without End-of-RIB is a matter of time.
-        Some(Body::RouteUpdate(update)) => update.initial_dump = false,
+        Some(Body::RouteUpdate(update)) => {
+            update.initial_dump = false;
+            update.dump_over.clear();
+        }
         _ => {}
     }
     event.encode_to_vec()

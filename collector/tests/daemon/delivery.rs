@@ -76,6 +76,7 @@ async fn routers_at_once_have_sessions_of_their_own() {
     tokio::join!(play(), play(), play());
     collector.sessions_closed(3).await;
     let topics = collector.stop().await;
+    assert!(topics.numbered().await > 0);
     let mut sessions: Vec<u64> = topics.decoded().await.iter().map(|event| event.session).collect();
     sessions.sort_unstable();
     let each: Vec<usize> = sessions.chunk_by(|a, b| a == b).map(<[u64]>::len).collect();

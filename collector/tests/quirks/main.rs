@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dumps;
 mod messages;
 mod mirror;
 mod peers;

@@ -216,8 +216,70 @@ fn a_peer_up_for_each_view_is_one_peer_and_begins_no_dump_again() {
     let dump: Vec<bool> = heard.updates().iter().map(|update| update.initial_dump).collect();
     assert_eq!(dump, [true, false, false]);
     assert_eq!(heard.session.peers_up(), 1);
-    let heard = Heard::of([&up(0), &route(), &end_of_rib(), &up(0), &route()]);
+    assert_eq!(continues(&heard), [false, true, true]);
+    let heard = Heard::of([&up(0), &route(), &end_of_rib(), &up(0), &route(), &up(0x40)]);
     assert!(heard.updates()[2].initial_dump, "the same Peer Up again is another session");
+    assert_eq!(continues(&heard), [false, false, true]);
+}
+
+#[test]
+fn a_peer_up_for_another_view_after_a_peer_down_is_a_session_of_its_own() {
+    let mut down = peer_header(0, 0);
+    down.push(4);
+    let open = open(65011, &[]);
+    let post_policy = peer_up(0, 0x40, &open, &open, &[]);
+    let heard = Heard::of([&peer_up(0, 0, &open, &open, &[]), &bmp(2, &down), &post_policy]);
+    assert_eq!(continues(&heard), [false, false]);
+}
+
+/// Of each Peer Up, whether it says to be for another view.
+fn continues(heard: &Heard) -> Vec<bool> {
+    let ups = heard.bodies().into_iter().filter_map(|body| match body {
+        Body::PeerUp(up) => Some(up.continues),
+        _ => None,
+    });
+    ups.collect()
+}
+
+#[test]
+fn each_peer_and_the_router_itself_number_their_own_events() {
+    let mut other = plain_peer_up();
+    other[6 + 10..6 + 26].fill(1);
+    let loc_rib = peer_up(3, 0, &bgp(1, &[]), &bgp(1, &[]), &[]);
+    let mut loc_rib_of_another_instance = loc_rib.clone();
+    loc_rib_of_another_instance[6 + 30..6 + 34].copy_from_slice(&[192, 0, 2, 99]);
+    let route = route_monitoring(0, 0x40, &[update(&[], &base_attributes(), &PREFIX)]);
+    let broken = route_monitoring(0, 0, &[update(&[], &base_attributes(), &[33, 1, 2, 3, 4, 5])]);
+    let stats = bmp(1, &[peer_header(0, 0), vec![0; 4]].concat());
+    let mirror = bmp(6, &peer_header(0, 0));
+    let down = bmp(2, &[peer_header(0, 0), vec![4]].concat());
+    let mut heard = Heard::of([
+        &bmp(4, &[]),
+        &plain_peer_up(),
+        &other,
+        &route,
+        &broken,
+        &loc_rib,
+        &loc_rib_of_another_instance,
+        &stats,
+        &mirror,
+    ]);
+    heard.heartbeat(30_000_000);
+    heard.message(&down);
+    heard.message(&route);
+    heard.end(RouterDownReason::Disconnect);
+    let numbers_of = |key: &str| -> Vec<u64> {
+        let of_key = heard.events.iter().filter(|(k, _)| k == key);
+        of_key.map(|(_, event)| event.peer_sequence).collect()
+    };
+    assert_eq!(heard.dead.len(), 1);
+    // Initiation, heartbeat, and the end.
+    assert_eq!(numbers_of("192.0.2.1"), [1, 2, 3]);
+    // Up, route, statistics, mirrored, dumped, down, route: the broken message has no event.
+    assert_eq!(numbers_of("192.0.2.1|0|192.0.2.11"), [1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(numbers_of("192.0.2.1|0|101:101:101:101:101:101:101:101"), [1, 2]);
+    // One key, two peers: up and lost.
+    assert_eq!(numbers_of("192.0.2.1|0|loc-rib"), [1, 1, 2, 2]);
 }
 
 fn peer_down(bytes: &[u8]) -> ribstream_proto::v1::PeerDown {

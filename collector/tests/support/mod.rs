@@ -14,7 +14,7 @@ use ribstream_collector::{
     frame::next_frame,
     session::{Destination, Origin, Record, Session},
 };
-use ribstream_proto::v1::{DeadLetter, Event, RouteUpdate, event::Body};
+use ribstream_proto::v1::{DeadLetter, Event, PeerType, RouteUpdate, event::Body};
 
 pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(crate) const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
@@ -63,9 +63,18 @@ impl Heard {
     }
 
     pub(crate) fn message(&mut self, frame: &[u8]) {
+        self.message_at(1_000_000, frame);
+    }
+
+    /// `now` is in microseconds.
+    pub(crate) fn message_at(&mut self, now: u64, frame: &[u8]) {
         let (events, dead) = (&mut self.events, &mut self.dead);
-        self.session
-            .message(frame, 1_000_000, &mut |record: Record<'_>| keep(&record, events, dead));
+        self.session.message(frame, now, &mut |record: Record<'_>| keep(&record, events, dead));
+    }
+
+    pub(crate) fn heartbeat(&mut self, now: u64) {
+        let (events, dead) = (&mut self.events, &mut self.dead);
+        self.session.heartbeat(now, &mut |record: Record<'_>| keep(&record, events, dead));
     }
 
     pub(crate) fn end(&mut self, reason: ribstream_proto::v1::RouterDownReason) {
@@ -103,6 +112,16 @@ fn keep(record: &Record<'_>, events: &mut Vec<(String, Event)>, dead: &mut Vec<D
         Destination::DeadLetter => dead.push(DeadLetter::decode(record.value).unwrap()),
         Destination::Raw => unreachable!("a session makes none"),
     }
+}
+
+/// Whose events are numbered together: a session's peer, or its router.
+pub(crate) fn counted_with(event: &Event) -> String {
+    let peer = event.peer.as_ref().map(|peer| {
+        let loc_rib = peer.r#type() == PeerType::LocRib;
+        let bgp_id = if loc_rib { peer.bgp_id.as_ref() } else { &[] };
+        format!("{} {:?} {:?} {bgp_id:?}", peer.r#type, peer.distinguisher, peer.address)
+    });
+    format!("{} {}", event.session, peer.unwrap_or_default())
 }
 
 /// The prefixes of routes, as text.

@@ -1,26 +1,17 @@
-//! What events say about the state of sessions and peers.
+//! What events say about the state of sessions.
 
 use std::net::IpAddr;
 
 use ribstream_proto::v1;
 use serde_json::Value;
 
-use super::{PeerSlot, RouterSlot};
-
-/// A change to the state of the inventory, applied with the rows of its batch.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// Of a BMP session.
-    Session(RouterSlot, Box<SessionChange>),
-    /// Of a peer.
-    Peer(PeerSlot, PeerChange),
-}
-
 /// What one or several events say about a BMP session. Absent: nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SessionChange {
     /// The session's name.
     pub session: i64,
+    /// The partition of the events topic that its events are in.
+    pub partition: i32,
     /// The collector's name.
     pub collector: String,
     /// Where the session came from.
@@ -59,6 +50,7 @@ impl SessionChange {
                 *earlier = Some(later.clone());
             }
         }
+        self.partition = later.partition;
         self.collector.clone_from(&later.collector);
         self.heard = self.heard.max(later.heard);
         over(&mut self.address, later.address.as_ref());
@@ -74,25 +66,6 @@ impl SessionChange {
         over(&mut self.end_detail, later.end_detail.as_ref());
         over(&mut self.end_information, later.end_information.as_ref());
     }
-}
-
-/// What a Peer Up or Peer Down says about its peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerChange {
-    /// Up or down.
-    pub up: bool,
-    /// Receive time of the message, in microseconds since 1970.
-    pub since: i64,
-    /// The message's BMP session.
-    pub session: i64,
-    /// The message's number in it.
-    pub sequence: i64,
-    /// Why it is down.
-    pub down_reason: Option<i32>,
-    /// AS number in the Per-Peer Header.
-    pub asn: Option<i64>,
-    /// BGP Identifier in the Per-Peer Header.
-    pub bgp_id: Option<IpAddr>,
 }
 
 /// Information TLVs as JSON, `None` where there are none.

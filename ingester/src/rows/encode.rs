@@ -6,7 +6,7 @@ use ribstream_proto::{
 };
 
 use super::{
-    Change, PeerSlot, RouterSlot, RowError, Rows, SessionChange, change::information, peer,
+    PeerSlot, Place, RouterSlot, RowError, Rows, SessionChange, Step, change::information, peer,
     update::UpdateRows,
 };
 
@@ -26,12 +26,13 @@ pub(super) struct Envelope {
 /// The event cannot be stored. What was written of it is taken back.
 pub fn encode(
     event: &v1::Event,
+    partition: i32,
     router: RouterSlot,
     peer: Option<PeerSlot>,
     rows: &mut Rows,
 ) -> Result<(), RowError> {
     let before = rows.mark();
-    let result = append(event, router, peer, rows);
+    let result = append(event, partition, router, peer, rows);
     if result.is_err() {
         rows.truncate(before);
     }
@@ -40,6 +41,7 @@ pub fn encode(
 
 fn append(
     event: &v1::Event,
+    partition: i32,
     router: RouterSlot,
     peer: Option<PeerSlot>,
     rows: &mut Rows,
@@ -54,25 +56,32 @@ fn append(
     };
     let header = || event.peer.as_ref().ok_or(RowError::NoPeer);
     let change = |change: SessionChange| {
-        Change::Session(
-            router,
-            Box::new(SessionChange {
-                session,
-                collector: event.collector.clone(),
-                address: record::ip(&event.router_address),
-                heard: time,
-                ..change
-            }),
-        )
+        let change = SessionChange {
+            session,
+            partition,
+            collector: event.collector.clone(),
+            address: record::ip(&event.router_address),
+            heard: time,
+            ..change
+        };
+        (router, change)
     };
+    if let Some(peer) = peer {
+        let peer_sequence = number("peer_sequence", event.peer_sequence)?;
+        let place = Place { peer, session, sequence, peer_sequence, time, router_time };
+        rows.steps.push(Step::Event(place));
+    }
     match event.body.as_ref().ok_or(RowError::NoBody)? {
-        Body::RouteUpdate(update) => UpdateRows::new(envelope()?, rows).append(update),
+        Body::RouteUpdate(update) => {
+            rows.steps.push(Step::Monitored);
+            UpdateRows::new(envelope()?, rows).append(update)
+        }
         Body::PeerUp(up) => peer::append_up(envelope()?, header()?, up, rows),
         Body::PeerDown(down) => peer::append_down(envelope()?, header()?, down, rows),
         Body::StatsReport(report) => peer::append_statistics(envelope()?, report, rows),
         Body::RouteMirror(mirror) => peer::append_mirrored(envelope()?, mirror, rows),
         Body::RouterUp(up) => {
-            rows.changes.push(change(SessionChange {
+            rows.sessions.push(change(SessionChange {
                 remote_port: nonzero(up.remote_port),
                 sys_name: up.sys_name.clone(),
                 sys_descr: up.sys_descr.clone(),
@@ -82,7 +91,7 @@ fn append(
             Ok(())
         }
         Body::RouterDown(down) => {
-            rows.changes.push(change(SessionChange {
+            rows.sessions.push(change(SessionChange {
                 ended: Some(time),
                 end_reason: i16::try_from(down.reason).ok(),
                 end_detail: (!down.detail.is_empty()).then(|| down.detail.clone()),
@@ -92,7 +101,7 @@ fn append(
             Ok(())
         }
         Body::Heartbeat(beat) => {
-            rows.changes.push(change(SessionChange {
+            rows.sessions.push(change(SessionChange {
                 messages: Some(number("messages", beat.messages)?),
                 octets: Some(number("octets", beat.octets)?),
                 peers: i32::try_from(beat.peers).ok(),

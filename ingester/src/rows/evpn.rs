@@ -1,31 +1,36 @@
 //! EVPN routes as rows of `evpn_events`.
 
-use ribstream_proto::{record, text, v1::EvpnRoute};
+use ribstream_proto::{key, record, text, v1::EvpnRoute};
 
 use super::{
     RowError, Table,
     copy::{PutColumn, PutOptional},
     encode::small,
     route::{put_distinguisher, put_numbers, put_prefix},
-    update::{FieldRows, copy_statement},
+    update::{FieldRows, Name, copy_statement},
 };
 
-pub(super) const COPY_EVPN_EVENTS: &str = copy_statement!(
-    "evpn_events",
-    "route_type, path_id, route_distinguisher, esi, ethernet_tag, mac, ip, prefix, gateway, \
-     labels, vnis, originator, source, multicast_group, flags, leave_synchronization, \
-     maximum_response_time, region, route_key, nlri_text, nlri"
-);
+macro_rules! columns {
+    () => {
+        "route_type, path_id, route_distinguisher, esi, ethernet_tag, mac, ip, prefix, gateway, \
+         labels, vnis, originator, source, multicast_group, flags, leave_synchronization, \
+         maximum_response_time, region, route_key, nlri_text, nlri"
+    };
+}
+pub(super) use columns;
+
+pub(super) const COPY_EVPN_EVENTS: &str = copy_statement!("evpn_events", columns!());
 const COLUMN_COUNT: i16 = 21;
 
 pub(super) fn append(routes: &[EvpnRoute], rows: &mut FieldRows<'_>) -> Result<(), RowError> {
     for route in routes {
-        rows.append(Table::EvpnEvents, COLUMN_COUNT, |row| put(row, route))?;
+        let name = Name { path_id: route.path_id, nlri: &key::evpn(route) };
+        rows.append(Table::EvpnEvents, COLUMN_COUNT, &name, |row| put(row, route))?;
     }
     Ok(())
 }
 
-fn put(row: &mut Vec<u8>, route: &EvpnRoute) -> Result<(), RowError> {
+fn put(row: &mut Vec<u8>, route: &EvpnRoute) -> Result<usize, RowError> {
     row.put_i32(small("EVPN route type", route.route_type)?);
     row.put_opt_i64(route.path_id.map(i64::from));
     put_distinguisher(row, &route.route_distinguisher);
@@ -54,6 +59,7 @@ fn put(row: &mut Vec<u8>, route: &EvpnRoute) -> Result<(), RowError> {
         row.put_opt_raw((!octets.is_empty()).then_some(octets));
     }
     row.put_text(&text::evpn_route(route));
+    let nlri = row.len();
     row.put_raw(&route.raw);
-    Ok(())
+    Ok(nlri)
 }

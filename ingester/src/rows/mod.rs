@@ -4,12 +4,17 @@
 //!  Event ──► encode ──┬──► peer_events, route_events, evpn_events,      rows of
 //!                     │    other_events, stats_reports,                 a Table
 //!                     │    mirrored_messages
-//!                     └──► Change: what it says about a session or peer
+//!                     ├──► Step: what it says about its peer and routes
+//!                     └──► SessionChange: what it says about a session
 //! ```
 //!
 //! Every row begins with `peer_id`. While rows are collected it holds the peer's
 //! slot in the [`crate::inventory`]; the database's id is put in its place just
 //! before the rows are written, so that encoding never waits for the database.
+//!
+//! A row of the tables of routes ends with what the event did to the current
+//! table: those columns, [`TAIL_COLUMNS`] of them, are counted in the row and
+//! not there yet. [`crate::current`] appends them.
 
 mod attributes;
 mod change;
@@ -21,11 +26,16 @@ mod other;
 mod peer;
 mod reading;
 mod route;
+mod step;
 mod update;
 
-pub use change::{Change, PeerChange, SessionChange};
+pub use change::SessionChange;
 pub use encode::encode;
 pub(crate) use peer::{header_asn, header_bgp_id};
+pub use step::{
+    Continues, Octets, PARTS, PeerSays, Place, RibTable, RouteStep, Signature, Step, Steps,
+};
+pub(crate) use update::{ROUTE_COLUMNS, TAIL_COLUMNS};
 
 /// Why an event cannot become rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -82,6 +92,42 @@ pub enum Table {
     StatsReports,
     /// Route Mirroring.
     MirroredMessages,
+}
+
+/// A current table: of the routes whose history is in one of the hypertables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Current {
+    /// Prefixes.
+    Routes,
+    /// EVPN routes.
+    EvpnRoutes,
+    /// All other routes.
+    OtherRoutes,
+}
+
+impl Current {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Routes, Self::EvpnRoutes, Self::OtherRoutes];
+
+    /// Its name in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Routes => "routes",
+            Self::EvpnRoutes => "evpn_routes",
+            Self::OtherRoutes => "other_routes",
+        }
+    }
+
+    /// The hypertable with its history.
+    #[must_use]
+    pub fn history(self) -> Table {
+        match self {
+            Self::Routes => Table::RouteEvents,
+            Self::EvpnRoutes => Table::EvpnEvents,
+            Self::OtherRoutes => Table::OtherEvents,
+        }
+    }
 }
 
 impl Table {
@@ -144,6 +190,12 @@ impl TableRows {
         &mut self.bytes
     }
 
+    /// How many octets they have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -160,6 +212,12 @@ impl TableRows {
     #[must_use]
     pub fn slice(&self, rows: std::ops::Range<usize>) -> &[u8] {
         &self.bytes[self.start(rows.start)..self.start(rows.end)]
+    }
+
+    /// One row, from its number of columns on.
+    #[must_use]
+    pub fn row(&self, row: usize) -> &[u8] {
+        self.slice(row..row + 1)
     }
 
     fn start(&self, row: usize) -> usize {
@@ -188,14 +246,25 @@ pub struct RouterSlot(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     rows: [u32; Table::ALL.len()],
-    changes: u32,
+    sessions: u32,
+    steps: u32,
 }
 
-/// Rows of all tables, and changes to the inventory's state, in the order of their events.
+impl Mark {
+    /// How many rows of a table are before it.
+    #[must_use]
+    pub fn rows(&self, table: Table) -> usize {
+        self.rows[table as usize] as usize
+    }
+}
+
+/// Rows of all tables, and what the events say about sessions, peers and routes, in
+/// the order of the events.
 #[derive(Debug, Default)]
 pub struct Rows {
     tables: [TableRows; Table::ALL.len()],
-    changes: Vec<Change>,
+    sessions: Vec<(RouterSlot, SessionChange)>,
+    steps: Steps,
     scratch: update::Scratch,
 }
 
@@ -234,7 +303,8 @@ impl Rows {
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         Mark {
             rows: self.tables.each_ref().map(|table| count(table.starts.len())),
-            changes: count(self.changes.len()),
+            sessions: count(self.sessions.len()),
+            steps: count(self.steps.len()),
         }
     }
 
@@ -244,10 +314,22 @@ impl Rows {
         from.rows[table as usize] as usize..to.rows[table as usize] as usize
     }
 
-    /// The changes between two marks.
+    /// What is said of sessions between two marks.
     #[must_use]
-    pub fn changes(&self, from: Mark, to: Mark) -> &[Change] {
-        &self.changes[from.changes as usize..to.changes as usize]
+    pub fn sessions(&self, from: Mark, to: Mark) -> &[(RouterSlot, SessionChange)] {
+        &self.sessions[from.sessions as usize..to.sessions as usize]
+    }
+
+    /// The steps between two marks.
+    #[must_use]
+    pub fn steps(&self, from: Mark, to: Mark) -> &[Step] {
+        &self.steps.as_slice()[from.steps as usize..to.steps as usize]
+    }
+
+    /// The octets that a step speaks of.
+    #[must_use]
+    pub fn octets(&self, place: Octets) -> &[u8] {
+        self.steps.octets(place)
     }
 
     /// Takes back what was written after `mark`.
@@ -255,13 +337,15 @@ impl Rows {
         for (table, rows) in self.tables.iter_mut().zip(mark.rows) {
             table.truncate(rows as usize);
         }
-        self.changes.truncate(mark.changes as usize);
+        self.sessions.truncate(mark.sessions as usize);
+        self.steps.truncate(mark.steps as usize);
     }
 
     /// Forgets all rows and keeps the memory for the next.
     pub fn clear(&mut self) {
         self.tables.iter_mut().for_each(TableRows::clear);
-        self.changes.clear();
+        self.sessions.clear();
+        self.steps.clear();
     }
 
     /// Puts the database's ids in the place of the peers' slots. To be done once.

@@ -12,7 +12,7 @@ use ribstream_proto::{
 use serde_json::Value;
 
 use super::{
-    Change, PeerChange, RowError, Rows, Table,
+    Continues, PeerSays, RowError, Rows, Step, Table,
     change::information,
     copy::{PutColumn, PutOptional},
     encode::{Envelope, nonzero, small},
@@ -82,7 +82,8 @@ pub(super) fn append_up(
     up: &PeerUp,
     rows: &mut Rows,
 ) -> Result<(), RowError> {
-    rows.changes.push(change(envelope, peer, None));
+    let continues = if up.continues { Continues::Yes } else { Continues::No };
+    rows.steps.push(Step::Up(says(peer), continues));
     let row = begin(rows, Table::PeerEvents, PEER_EVENTS_COLUMNS, envelope, 0);
     put_header(row, b"up", peer)?;
     row.put_null();
@@ -106,7 +107,7 @@ pub(super) fn append_down(
     down: &PeerDown,
     rows: &mut Rows,
 ) -> Result<(), RowError> {
-    rows.changes.push(change(envelope, peer, Some(down.reason)));
+    rows.steps.push(Step::Down(says(peer), down.reason));
     // The collector's own word bears the number of the last message received.
     let ordinal =
         if down.reason == PeerDownReason::SessionLost as i32 { BEHIND_MESSAGE } else { 0 };
@@ -189,19 +190,8 @@ pub(super) fn append_mirrored(
     Ok(())
 }
 
-fn change(envelope: Envelope, peer: &Peer, down_reason: Option<i32>) -> Change {
-    Change::Peer(
-        envelope.peer,
-        PeerChange {
-            up: down_reason.is_none(),
-            since: envelope.time,
-            session: envelope.session,
-            sequence: envelope.sequence,
-            down_reason,
-            asn: header_asn(peer),
-            bgp_id: header_bgp_id(peer),
-        },
-    )
+fn says(peer: &Peer) -> PeerSays {
+    PeerSays { asn: header_asn(peer), bgp_id: header_bgp_id(peer) }
 }
 
 /// Code, subcode, data, shutdown communication, and the NOTIFICATION inside of a Hard Reset.

@@ -1,7 +1,7 @@
 //! Prefixes as rows of `route_events`.
 
 use ribstream_proto::{
-    record,
+    key, record,
     v1::{Prefix, PrefixRoute},
 };
 
@@ -9,21 +9,30 @@ use super::{
     RowError, Table,
     copy::{PutColumn, PutOptional},
     encode::small,
-    update::{FieldRows, copy_statement},
+    update::{FieldRows, Name, copy_statement},
 };
 
-pub(super) const COPY_ROUTE_EVENTS: &str =
-    copy_statement!("route_events", "prefix, path_id, route_distinguisher, labels");
+macro_rules! columns {
+    () => {
+        "prefix, path_id, route_distinguisher, labels"
+    };
+}
+pub(super) use columns;
+
+pub(super) const COPY_ROUTE_EVENTS: &str = copy_statement!("route_events", columns!());
 const COLUMN_COUNT: i16 = 4;
 
 pub(super) fn append(routes: &[PrefixRoute], rows: &mut FieldRows<'_>) -> Result<(), RowError> {
     for route in routes {
-        rows.append(Table::RouteEvents, COLUMN_COUNT, |row| {
+        let name = Name { path_id: route.path_id, nlri: &key::prefix(route) };
+        rows.append(Table::RouteEvents, COLUMN_COUNT, &name, |row| {
             let prefix = route.prefix.as_ref();
             put_prefix(row, prefix.ok_or(RowError::Prefix { octets: 0, length: 0 })?)?;
             row.put_opt_i64(route.path_id.map(i64::from));
             put_distinguisher(row, &route.route_distinguisher);
-            put_numbers(row, "label", &route.labels)
+            let labels = row.len();
+            put_numbers(row, "label", &route.labels)?;
+            Ok(labels)
         })?;
     }
     Ok(())

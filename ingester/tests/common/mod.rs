@@ -163,7 +163,15 @@ impl Bed {
             "peer_events",
             "stats_reports",
             "mirrored_messages",
-            "(select id as peer_id, first_heard, up, since, session, sequence, down_reason from peers)",
+            "(select id as peer_id, first_heard, up, since, session, sequence, down_reason, epoch \
+              from peers)",
+            "peer_holds",
+            "peer_epochs",
+            "rib_dumps",
+            "event_gaps",
+            "routes",
+            "evpn_routes",
+            "other_routes",
             // Which of its peers was heard first, and has the lowest id, is chance.
             "(select (select p.id from peers p where p.router_id = s.router_id \
                       order by p.type, p.distinguisher, p.address, p.loc_rib_bgp_id limit 1) \
@@ -315,6 +323,7 @@ impl Speaker {
             received_at: START + self.sequence * 1000,
             router_time: Some(START),
             peer: (!of_router).then(|| self.peer.clone()),
+            peer_sequence: 0,
             body: Some(body),
         }
     }

@@ -1,0 +1,72 @@
+//! The current tables: what each router holds, and what each event did to it.
+//!
+//! ```text
+//!  steps of a batch ──► keys, peers ──► load ──► run ──► history with tails
+//!                       (plan.rs)      (sql.rs)   │      routes: copied, updated, touched
+//!                                                 │      epochs, holds, dumps, gaps
+//!                                 peer.rs: who holds the peer, since when
+//!                                 route.rs: what a statement does to a route
+//! ```
+//!
+//! All of it happens in the batch's transaction, behind the fence of the offsets:
+//! nobody else writes about these peers at the same time. `peer.rs` and
+//! `route.rs` know neither database nor clock, so that whoever reads the topic
+//! comes to the same rows, however the records are cut into batches.
+
+pub mod peer;
+pub mod plan;
+pub mod route;
+mod sql;
+
+use sqlx::PgConnection;
+
+pub use plan::Counts;
+use plan::Plan;
+pub(crate) use sql::prepare;
+
+use crate::{
+    batch::Batch,
+    inventory::Inventory,
+    rows::{Current, Table},
+};
+
+/// Writes the rows of some of a batch's records, and what they make of the current tables.
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    records: &std::ops::Range<usize>,
+    inventory: &Inventory,
+) -> sqlx::Result<Written> {
+    let (from, to) = batch.marks(records);
+    let ids = inventory.peer_ids();
+    let mut plan = Plan::new(&batch.rows, from, to, &ids);
+    sql::load_peers(connection, &mut plan, batch.rows.steps(from, to)).await?;
+    for table in Current::ALL {
+        sql::load_routes(connection, table, &mut plan.routes[table as usize]).await?;
+    }
+    plan.run(&batch.rows, from, batch.ends(records), &ids);
+
+    let mut written = Written { counts: plan.counts, ..Written::default() };
+    for (table, rows) in &plan.others {
+        written.rows[*table as usize] += rows.len();
+        let rows = batch.rows.table(*table).slice(rows.clone());
+        sql::copy(connection, table.copy_statement(), rows).await?;
+    }
+    for table in Current::ALL {
+        let history = &plan.history[table as usize];
+        written.rows[table.history() as usize] += history.len();
+        sql::write_history(connection, table, &batch.rows, history).await?;
+        sql::write_routes(connection, table, &batch.rows, &plan.routes[table as usize]).await?;
+    }
+    sql::write_peers(connection, &plan.peers).await?;
+    Ok(written)
+}
+
+/// What a transaction wrote.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Written {
+    /// Rows, by table.
+    pub rows: [usize; Table::ALL.len()],
+    /// Events without rows.
+    pub counts: Counts,
+}

@@ -1,0 +1,188 @@
+//! Sessions of one router that end in every way, and what its tables then show.
+
+mod common;
+
+use common::{Bed, Speaker};
+use ribstream_proto::v1::{
+    Event, Family, Heartbeat, PeerDown, PeerDownReason, PeerUp, RibView, RouteUpdate, RouterUp,
+    event::Body,
+};
+
+const HELD: &str = "select coalesce(string_agg(host(prefix), ' ' order by prefix), '') \
+                    from current_routes";
+const CHANGES: &str = "select coalesce(string_agg(change || ' ' || n, ', ' order by change), '') \
+                       from (select change, count(*) as n from route_events group by 1) c";
+
+/// The same router and peer in a session that begins later, at another collector.
+fn later(speaker: &Speaker) -> Speaker {
+    Speaker {
+        router: speaker.router.clone(),
+        peer: speaker.peer.clone(),
+        session: speaker.session + 1_000_000,
+        sequence: 1000,
+    }
+}
+
+fn up(speaker: &mut Speaker) -> Event {
+    speaker.event(Body::PeerUp(PeerUp::default()))
+}
+
+fn lost(speaker: &mut Speaker) -> Event {
+    let down = PeerDown { reason: PeerDownReason::SessionLost as i32, ..PeerDown::default() };
+    speaker.event(Body::PeerDown(down))
+}
+
+fn dump_over(speaker: &mut Speaker) -> Event {
+    let family = vec![Family { afi: 1, safi: 1 }];
+    speaker.event(Body::RouteUpdate(RouteUpdate {
+        view: RibView::AdjRibInPre as i32,
+        end_of_rib: family.clone(),
+        dump_over: family,
+        ..RouteUpdate::default()
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_down_ends_its_routes_in_the_view_and_touches_none_of_them() {
+    let bed = Bed::new(1).await;
+    let mut router = Speaker::new(1, 1);
+    bed.store(&[up(&mut router), router.announce(1..=300)]).await;
+    assert_eq!(bed.number("select count(*) from current_routes").await, 300);
+    let versions = "select string_agg(xmin::text || ctid::text, ' ' order by key) from routes";
+    let before = bed.text(versions).await;
+    bed.store(&[lost(&mut router)]).await;
+    assert_eq!(bed.number("select count(*) from current_routes").await, 0);
+    assert_eq!(bed.text(versions).await, before);
+    assert_eq!(
+        bed.text("select (epoch, ended is null, end_reason) from peer_epochs").await,
+        "(1,f,256)"
+    );
+    assert_eq!(bed.text("select (up, down_reason) from peers").await, "(f,256)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_that_comes_back_before_the_loss_of_its_session_is_known_does_not_flicker() {
+    let bed = Bed::new(1).await;
+    let mut first = Speaker::new(1, 1);
+    bed.store(&[up(&mut first), first.announce(1..=4), dump_over(&mut first)]).await;
+    // Its collector was killed. Meanwhile the router has lost a route and found another.
+    let mut second = later(&first);
+    bed.store(&[up(&mut second), second.announce(2..=3)]).await;
+    let all = bed.text(HELD).await;
+    assert_eq!(all.split(' ').count(), 4, "{all}");
+    bed.store(&[second.announce(5..=5), dump_over(&mut second)]).await;
+    let left = bed.text(HELD).await;
+    assert_eq!(left.split(' ').count(), 3, "{left}");
+    // The dump repeated two and was told once; what it left out is no row of history.
+    assert_eq!(bed.text(CHANGES).await, "new 5");
+    // The old session's end is known at last, and is nothing to the router's routes.
+    bed.store(&[lost(&mut first)]).await;
+    assert_eq!(bed.text(HELD).await, left);
+    assert_eq!(bed.number("select max(epoch) from peer_epochs").await, 1);
+    bed.store(&[lost(&mut second)]).await;
+    assert_eq!(bed.text(HELD).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_with_two_collectors_is_shown_and_counted_once() {
+    let bed = Bed::new(1).await;
+    let mut first = Speaker::new(1, 1);
+    let mut second = later(&first);
+    second.sequence = 0;
+    let mut events = vec![up(&mut first), up(&mut second)];
+    for prefix in 1..=20 {
+        events.push(first.announce(prefix..=prefix));
+        events.push(second.announce(prefix..=prefix));
+    }
+    bed.store(&events).await;
+    assert_eq!(bed.number("select count(*) from current_routes").await, 20);
+    assert_eq!(bed.text(CHANGES).await, "new 20");
+    bed.store(&[lost(&mut first), second.announce(21..=21)]).await;
+    assert_eq!(bed.number("select count(*) from current_routes").await, 21);
+    assert_eq!(bed.text(CHANGES).await, "new 21");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_in_mid_session_is_no_change() {
+    let bed = Bed::new(1).await;
+    let mut router = Speaker::new(1, 1);
+    bed.store(&[up(&mut router), router.announce(1..=9), dump_over(&mut router)]).await;
+    bed.store(&[router.announce(1..=9)]).await;
+    assert_eq!(bed.text(CHANGES).await, "new 9, refresh 9");
+    assert_eq!(bed.number("select sum(changes) from routes").await, 0);
+    assert_eq!(bed.number("select count(*) from current_routes where heard > since").await, 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_without_heartbeats_counts_as_ended_until_the_next() {
+    let bed = Bed::new(1).await;
+    let mut router = Speaker::new(1, 1);
+    let began = router.event(Body::RouterUp(RouterUp::default()));
+    let beat = |router: &mut Speaker, late: u64| {
+        let mut beat = router.event(Body::Heartbeat(Heartbeat::default()));
+        beat.received_at += late;
+        beat
+    };
+    // A router that lives shows that the topic has gone on.
+    let mut other = Speaker::new(2, 2);
+    let alive = other.event(Body::RouterUp(RouterUp::default()));
+    let later = beat(&mut other, 40_000_000);
+    bed.store(&[began, up(&mut router), router.announce(1..=3), alive, later]).await;
+    let silent = "select count(*) from bmp_sessions where silent_since = last_heard";
+    // The events are from the past: by this machine's clock all of them are silent.
+    let ingester = bed.ingester(&["--session-silence", "60s"]);
+    common::wait_for("silence", async || bed.number(silent).await == 2).await;
+    assert_eq!(bed.text(HELD).await, "");
+    assert_eq!(bed.number("select count(*) from peers where up").await, 1);
+
+    let producer = bed.producer();
+    producer.send(&beat(&mut router, 60_000_000));
+    producer.flush();
+    bed.wait_until_stored().await;
+    assert_eq!(bed.number("select count(*) from current_routes").await, 3);
+    assert_eq!(ingester.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_that_is_behind_is_judged_by_the_time_of_what_was_read() {
+    let bed = Bed::new(1).await;
+    let mut router = Speaker::new(1, 1);
+    let began = router.event(Body::RouterUp(RouterUp::default()));
+    bed.store(&[began, up(&mut router), router.announce(1..=3)]).await;
+    // The database has not read to the end of the topic, and does not go on.
+    let producer = bed.producer();
+    producer.send(&router.event(Body::Heartbeat(Heartbeat::default())));
+    producer.flush();
+    let mut holder = bed.database.connect().await.unwrap();
+    sqlx::raw_sql("begin; select * from ingest_offsets for update")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    let ingester = bed.ingester(&["--session-silence", "10s"]);
+    tokio::time::sleep(std::time::Duration::from_secs(12)).await;
+    assert_eq!(bed.number("select count(silent_since) from bmp_sessions").await, 0);
+    assert_eq!(bed.number("select count(*) from current_routes").await, 3);
+    sqlx::raw_sql("rollback").execute(&mut holder).await.unwrap();
+    bed.wait_until_stored().await;
+    assert_eq!(ingester.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_are_missing_or_come_twice_are_seen() {
+    let bed = Bed::new(1).await;
+    let mut router = Speaker::new(1, 1);
+    let mut number = 0;
+    let mut events: Vec<Event> = vec![up(&mut router)];
+    events.extend((1..=6).map(|prefix| router.announce(prefix..=prefix)));
+    for event in &mut events {
+        number += 1;
+        event.peer_sequence = number;
+    }
+    let twice = events[2].clone();
+    events.insert(4, twice);
+    events.remove(5);
+    events.remove(5);
+    bed.store(&events).await;
+    assert_eq!(bed.number("select count(*) from route_events").await, 4);
+    assert_eq!(bed.text("select (after, before) from event_gaps").await, "(4,7)");
+}
