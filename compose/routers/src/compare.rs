@@ -78,6 +78,7 @@ pub(crate) fn compare(
 
 /// The paths of one key, in whatever order. What is left when equal ones are paired is compared
 /// pair by pair.
+#[must_use]
 pub fn compare_paths<F: Borrow<Fields>>(mut told: Vec<F>, mut held: Vec<F>) -> Vec<What> {
     told.retain(|told| {
         let same =

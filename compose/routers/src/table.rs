@@ -87,12 +87,14 @@ pub fn octets<const N: usize>(text: &str) -> Result<[u8; N]> {
 }
 
 /// The reverse.
+#[must_use]
 pub fn colons(octets: &[u8]) -> String {
     let digits: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
     digits.join(":")
 }
 
 /// Hexadecimal digits.
+#[must_use]
 pub fn hex(octets: &[u8]) -> String {
     octets.iter().fold(String::new(), |text, octet| text + &format!("{octet:02x}"))
 }

@@ -16,7 +16,6 @@ mod capture;
 mod compare;
 mod held;
 mod known;
-mod model;
 mod play;
 mod told;
 
@@ -129,7 +128,6 @@ async fn the_current_tables_of_routers_that_speak_at_once_are_those_of_their_com
         return;
     }
     let bed = Bed::new(12).await;
-    model::create(bed.database.url()).await;
     let (collector, ingester) = (Collector::start(&bed), bed.ingester(&[]));
     let mut played = Vec::new();
     for (number, capture) in (11..).zip(&captures) {
@@ -149,7 +147,6 @@ async fn the_current_tables_of_a_router_that_comes_back_are_those_of_its_command
         return;
     }
     let bed = Bed::new(12).await;
-    model::create(bed.database.url()).await;
     let ingester = bed.ingester(&[]);
     let mut reports = Vec::new();
     for capture in &captures {
