@@ -9,13 +9,13 @@ select router_id, max(session) as session from bmp_sessions group by router_id;
 \echo
 \echo '-- Routers'
 select r.identity as router, s.sys_name, left(s.sys_descr, 32) as sys_descr,
-    s.started::timestamptz(0) as started, session_end_name(s.end_reason) as ended_by
+    s.started::timestamptz(0) as started, s.ended is null as open
 from latest
 join bmp_sessions s using (router_id, session)
 join routers r on r.id = router_id
 order by router;
 
-\echo '-- Peers, by what their latest Peer Up or Peer Down said'
+\echo '-- Peers, and why those are down that are'
 select router, peer_type, peer, asn, bgp_id, up, down_reason
 from peer_status
 order by router, peer_type, peer, asn;
@@ -41,6 +41,42 @@ join latest on latest.router_id = p.router_id and latest.session = e.session
 join routers r on r.id = p.router_id
 group by 1, 2, 3
 order by 1, 2, 3;
+
+\echo '-- What each event of the history did'
+select r.identity as router, e.change, count(*) as events,
+    count(*) filter (where e.initial_dump) as in_initial_dumps
+from (
+    select peer_id, session, change, initial_dump from route_events
+    union all
+    select peer_id, session, change, initial_dump from evpn_events
+    union all
+    select peer_id, session, change, initial_dump from other_events
+) e
+join peers p on p.id = e.peer_id
+join latest on latest.router_id = p.router_id and latest.session = e.session
+join routers r on r.id = p.router_id
+group by 1, 2
+order by 1, 2;
+
+\echo '-- What the routers hold now'
+select router, rib_view, family, count(*) as routes
+from (
+    select router, rib_view, family from current_routes
+    union all
+    select router, rib_view, family from current_evpn_routes
+    union all
+    select router, rib_view, family from current_other_routes
+) c
+group by 1, 2, 3
+order by 1, 2, 3;
+
+\echo '-- Some of it, with its history in a few numbers'
+select router, rib_view, coalesce(host(peer), 'loc-rib') as peer, prefix, next_hop, as_path,
+    changes, withdrawals, date_trunc('second', heard - first_seen) as known_for
+from current_routes
+where family = 'ipv4-unicast'
+order by changes desc, router, rib_view, peer, prefix
+limit 8;
 
 \echo '-- EVPN: the first routes of each type'
 with numbered as (

@@ -235,6 +235,9 @@ pub struct ReplayOptions {
     /// The address to come from, which is the router's identity
     #[arg(long, env = "RIBSTREAM_SOURCE", value_name = "IP")]
     pub source: Option<IpAddr>,
+    /// How long to keep each session open when all has been sent, so that what it brought is current
+    #[arg(long, env = "RIBSTREAM_HOLD", value_name = "DURATION", value_parser = duration)]
+    pub hold: Option<Duration>,
     /// How many times to play it, each in a session of its own
     #[arg(
         long,

@@ -84,6 +84,9 @@ pub async fn replay(options: &ReplayOptions) -> anyhow::Result<Played> {
                 player.play(piece).await?;
             }
         }
+        if let Some(hold) = options.hold {
+            tokio::time::sleep(hold).await;
+        }
         player.end_all().await?;
     }
     player.bar.finish_and_clear();

@@ -37,6 +37,7 @@ fn listen(count: usize) -> (SocketAddr, thread::JoinHandle<Vec<Vec<u8>>>) {
 
 fn options(file: &Path, address: SocketAddr) -> ReplayOptions {
     ReplayOptions {
+        hold: None,
         file: file.to_owned(),
         address: address.to_string(),
         rate: None,
