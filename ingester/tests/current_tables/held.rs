@@ -91,7 +91,9 @@ pub(crate) async fn tables(url: &str, router: &str) -> BTreeMap<Place, Routes> {
         loop {
             let fetch = sqlx::query(AssertSqlSafe(format!("fetch {PAGE} from rows")));
             let page = fetch.fetch_all(&mut *transaction).await.unwrap();
-            page.iter().for_each(|row| held.add(row.get(0)));
+            for row in &page {
+                held.add(row.get(0));
+            }
             if page.len() < PAGE {
                 break;
             }
