@@ -68,19 +68,21 @@ const ATTRIBUTES: &str = r"host(next_hop), E'\t', origin, E'\t', as_path, E'\t',
     aggregator_asn || ' ' || host(aggregator_address), E'\t', host(originator_id), E'\t',
     array_to_string(cluster_list, ' ')";
 
+/// What tells the table of a row from others.
+const NUMBERS: &str = "peer_id, ',', view, ',', afi, ',', safi";
+
 /// How many rows are fetched at once.
 const PAGE: usize = 20_000;
 
 /// Every table that the views have of a router.
 pub(crate) async fn tables(url: &str, router: &str) -> BTreeMap<Place, Routes> {
     let mut connection = PgConnection::connect(url).await.unwrap();
-    let mut held = Held::default();
+    let mut all = BTreeMap::new();
     for (view, own) in VIEWS {
+        let mut held = Held::default();
+        // Names cost a call of a function each: they are asked for once a table.
         let rows = format!(
-            r"select concat(coalesce(host(peer), '{LOC_RIB}'),
-                ' ' || nullif(nullif(loc_rib_name, 'global'), 'default'),
-                ' ' || nullif(distinguisher, '0'), E'\t', rib_view, E'\t', family, E'\n',
-                {own}, E'\t', {ATTRIBUTES})
+            r"select concat({NUMBERS}, E'\n', {own}, E'\t', {ATTRIBUTES})
             from {view} where router = '{router}'"
         );
         let mut transaction = connection.begin().await.unwrap();
@@ -89,15 +91,31 @@ pub(crate) async fn tables(url: &str, router: &str) -> BTreeMap<Place, Routes> {
         loop {
             let fetch = sqlx::query(AssertSqlSafe(format!("fetch {PAGE} from rows")));
             let page = fetch.fetch_all(&mut *transaction).await.unwrap();
-            page.iter().for_each(|row| held.add(row.get(0)));
+            for row in &page {
+                held.add(row.get(0));
+            }
             if page.len() < PAGE {
                 break;
             }
         }
         transaction.rollback().await.unwrap();
+        for (numbers, routes) in held.tables {
+            let name = format!(
+                "select coalesce(host(peer), '{LOC_RIB}') \
+                     || coalesce(' ' || nullif(nullif(loc_rib_name, 'global'), 'default'), '') \
+                     || coalesce(' ' || nullif(distinguisher, '0'), ''), rib_view, family \
+                 from {view} where (peer_id, view, afi, safi) = ({numbers}) limit 1"
+            );
+            let name = sqlx::query(AssertSqlSafe(name)).fetch_one(&mut connection).await.unwrap();
+            let place = crate::told::place(name.get(1), name.get(0), name.get(2));
+            assert!(
+                all.insert(place, routes).is_none(),
+                "{view} {numbers} has the name of another"
+            );
+        }
     }
     connection.close().await.unwrap();
-    held.tables()
+    all
 }
 
 /// How many rows the views have of a router.
@@ -111,23 +129,17 @@ pub(crate) async fn count(url: &str, router: &str) -> i64 {
     count
 }
 
-/// Rows as they come. Those of a table follow one another, and most have the attributes of others.
+/// Rows as they come, of which most have the attributes of others.
 #[derive(Default)]
 struct Held {
-    places: HashMap<String, usize>,
-    tables: Vec<Routes>,
+    tables: HashMap<String, Routes>,
     attributes: HashMap<String, Rc<Fields>>,
 }
 
 impl Held {
     fn add(&mut self, row: &str) {
-        let (place, route) = row.split_once('\n').expect("a place and a route");
+        let (numbers, route) = row.split_once('\n').expect("a table and a route");
         let (key, attributes) = route.split_once('\t').expect("a key and attributes");
-        let index = self.places.get(place).copied().unwrap_or_else(|| {
-            self.tables.push(Routes::new());
-            self.places.insert(place.to_owned(), self.tables.len() - 1);
-            self.tables.len() - 1
-        });
         let fields = self.attributes.get(attributes).cloned().unwrap_or_else(|| {
             let values = attributes.split('\t').map(str::to_owned);
             let fields: Rc<Fields> = Rc::new(NAMES.into_iter().zip(values).collect());
@@ -135,18 +147,10 @@ impl Held {
             self.attributes.insert(attributes.to_owned(), Rc::clone(&fields));
             fields
         });
-        self.tables[index].entry(key.into()).or_default().push(fields);
-    }
-
-    fn tables(self) -> BTreeMap<Place, Routes> {
-        let mut tables = self.tables;
-        self.places
-            .into_iter()
-            .map(|(place, index)| {
-                let columns: Vec<&str> = place.split('\t').collect();
-                let [peer, view, family] = columns[..] else { panic!("{place}") };
-                (crate::told::place(view, peer, family), std::mem::take(&mut tables[index]))
-            })
-            .collect()
+        if !self.tables.contains_key(numbers) {
+            self.tables.insert(numbers.to_owned(), Routes::new());
+        }
+        let table = self.tables.get_mut(numbers).expect("it is there now");
+        table.entry(key.into()).or_default().push(fields);
     }
 }
