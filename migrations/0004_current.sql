@@ -1,5 +1,16 @@
 -- What each router holds now, since when, and what each event did to it.
 
+-- A function that is strict and whose body is not is called for each row; these answer
+-- null for null anyway, and are then part of the query.
+alter function rib_view_name(integer) called on null input;
+alter function family_name(integer, integer) called on null input;
+alter function peer_type_name(integer) called on null input;
+alter function distinguisher_text(bytea) called on null input;
+alter function peer_down_reason_name(integer) called on null input;
+alter function session_end_name(integer) called on null input;
+alter function statistic_name(integer) called on null input;
+alter function evpn_route_type_name(integer) called on null input;
+
 -- Who holds a peer ----------------------------------------------------------------
 
 alter table peers add column epoch integer not null default 0;

@@ -148,6 +148,8 @@ impl Player<'_> {
                 Ok(())
             }
             Piece::Bytes(id, _, bytes) => self.send(id, &bytes).await,
+            // What is to be held is closed behind the whole capture.
+            Piece::Close(..) if self.options.hold.is_some() => Ok(()),
             Piece::Close(id, ..) => self.end(id).await,
             Piece::Problem(_) => Ok(()),
         }

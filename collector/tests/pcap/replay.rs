@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     thread,
+    time::{Duration, Instant},
 };
 
 use ribstream_collector::{config::ReplayOptions, frame::next_frame, replay};
@@ -86,4 +87,28 @@ async fn each_session_of_a_packet_capture_is_played_byte_for_byte_in_a_connectio
         assert_eq!(played.bytes, streams.iter().map(|stream| stream.len() as u64).sum::<u64>());
         played.problems.into_result().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_session_that_is_to_be_held_stays_open_when_all_was_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("stream");
+    let bytes = stream("held", 3);
+    std::fs::write(&file, &bytes).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let held = Duration::from_millis(700);
+    let options =
+        ReplayOptions { hold: Some(held), ..options(&file, listener.local_addr().unwrap()) };
+    let playing = tokio::spawn(async move { replay::replay(&options).await });
+    let closed = tokio::task::spawn_blocking(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut heard = vec![0; bytes.len()];
+        connection.read_exact(&mut heard).unwrap();
+        assert!(heard == bytes, "what arrives is not what was sent");
+        let all = Instant::now();
+        assert_eq!(connection.read(&mut heard).unwrap(), 0);
+        all.elapsed()
+    });
+    assert!(closed.await.unwrap() > held / 2);
+    playing.await.unwrap().unwrap();
 }
