@@ -2,8 +2,6 @@
 
 use ribstream_proto::{family::AfiSafi, v1};
 
-use smallvec::SmallVec;
-
 use super::Writer;
 use crate::{
     bgp::{
@@ -82,7 +80,7 @@ pub struct Context {
     /// The routes restate a table.
     pub initial_dump: bool,
     /// The tables that the UPDATE shows to have been dumped.
-    pub dump_over: SmallVec<[AfiSafi; 2]>,
+    pub dump_over: Vec<AfiSafi>,
 }
 
 /// Writes the body for one Route Monitoring message: its first UPDATE, and the
@@ -167,11 +165,17 @@ pub fn write_update(w: &mut Writer, context: &Context, update: &Update<'_>) {
 #[inline]
 fn write_families(w: &mut Writer, field: u32, families: &[AfiSafi]) {
     for family in families {
-        w.message(field, |w| {
-            w.uint(1, family.afi.into());
-            w.uint(2, family.safi.into());
-        });
+        write_family(w, field, *family);
     }
+}
+
+/// Few messages have one.
+#[cold]
+fn write_family(w: &mut Writer, field: u32, family: AfiSafi) {
+    w.message(field, |w| {
+        w.uint(1, family.afi.into());
+        w.uint(2, family.safi.into());
+    });
 }
 
 #[inline]

@@ -45,13 +45,8 @@ pub(super) fn read<'f>(
 }
 
 /// Whether the UPDATE belongs to a dump, and which tables it shows to have been dumped.
-fn dumps(
-    peer: &mut Peer,
-    view: View,
-    update: &Update<'_>,
-    now: u64,
-) -> (bool, SmallVec<[AfiSafi; 2]>) {
-    let mut over = SmallVec::new();
+fn dumps(peer: &mut Peer, view: View, update: &Update<'_>, now: u64) -> (bool, Vec<AfiSafi>) {
+    let mut over = Vec::new();
     if let Some(family) = update.end_of_rib
         && peer.dumps.end_of_rib(view, family, now)
     {
@@ -88,6 +83,6 @@ pub(super) fn context(
         },
         path_ids_overruled: update.announced.iter().chain(&update.withdrawn).find_map(overruled),
         initial_dump: false,
-        dump_over: SmallVec::new(),
+        dump_over: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
-    collector::{Collector, assert_same, expected, messages},
+    collector::{Collector, assert_same, expected, frames, messages},
     delivery::capture_or_skip,
     proxy::Proxy,
 };
@@ -65,6 +65,39 @@ async fn a_producer_that_alone_is_cut_off_from_kafka_ends_the_collector() {
     collector.play(&stream, 1 << 20).await;
     let topics = collector.stop().await;
     assert_same(&topics.events().await, &expected(&stream, RouterDownReason::Disconnect));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_was_told_of_no_broker_finds_it_again_or_ends_the_collector() {
+    let stream = capture_or_skip!("frr10-unicast");
+    let kafka = Kafka::shared().await.unwrap();
+    let proxy = Proxy::start(kafka.brokers()).await;
+    let stall = ["--publish-stall-timeout", "10s"];
+    let collector = Collector::start_by_way_of(&proxy.address(), &kafka, &stall).await;
+    let mut connection = collector.connect().await;
+    let (before, after) = stream.split_at(messages(&stream, 3).len());
+    connection.write_all(before).await.unwrap();
+    collector.metric_reaches("ribstream_collector_records_acknowledged_total", 3).await;
+    proxy.hide_broker_once();
+    // The question whether Kafka is well is the next.
+    while !proxy.has_hidden_broker() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    connection.write_all(after).await.unwrap();
+    // Which of the two is a matter of librdkafka's threads.
+    let events = collector.events.clone();
+    let all = frames(&stream).len();
+    let published = async {
+        while kafka.consume(&events).await.unwrap().len() < all {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = published => {}
+        reason = collector.failure() => {
+            assert!(reason.contains("while a new client reaches the brokers"), "{reason}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
