@@ -164,7 +164,11 @@ native_kill() {
     # All are dead, though perhaps not yet reaped: PostgreSQL would take that for alive.
     if [[ $1 == postgres ]]; then rm -f "$postgres_root/var/lib/ribstream/$name/postmaster.pid"; fi
 }
-dead() { ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; }
+# The first thread of a process may be gone while others still hold its ports and locks.
+dead() {
+    local threads=("/proc/$1/task/"*)
+    ((${#threads[@]} == 1)) && ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"
+}
 
 native_signal() {
     local pid
