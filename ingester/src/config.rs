@@ -83,6 +83,11 @@ pub struct RunOptions {
     #[arg(long, env = "RIBSTREAM_SESSION_SILENCE", value_name = "DURATION",
         default_value = "45s", value_parser = duration)]
     pub session_silence: Duration,
+    /// How long a route that is gone stays in the current tables, so that it is known when it
+    /// returns; 0s for ever
+    #[arg(long, env = "RIBSTREAM_KEEP_GONE", value_name = "DURATION", default_value = "30d",
+        value_parser = duration)]
+    pub keep_gone: Duration,
     /// Where /metrics, /healthz and /readyz are served
     #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = "[::]:11022")]
     pub http: SocketAddr,

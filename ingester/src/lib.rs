@@ -34,6 +34,7 @@ pub mod rows;
 mod silence;
 mod state;
 pub mod store;
+mod sweep;
 pub mod tap;
 pub mod writer;
 
@@ -139,6 +140,9 @@ pub async fn run(options: RunOptions, stop: CancellationToken) -> anyhow::Result
             Writer::start(task, &runtime)
         })
         .collect();
+    if !options.keep_gone.is_zero() {
+        tokio::spawn(sweep::run(database.clone(), options.keep_gone, stop.clone()));
+    }
     let pipeline = consumer::Pipeline {
         limits: options.limits(),
         shutdown_timeout: options.shutdown_timeout,

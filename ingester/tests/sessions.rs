@@ -186,3 +186,33 @@ async fn events_that_are_missing_or_come_twice_are_seen() {
     assert_eq!(bed.number("select count(*) from route_events").await, 4);
     assert_eq!(bed.text("select (after, before) from event_gaps").await, "(4,7)");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_been_gone_for_long_is_swept_and_nothing_else() {
+    let bed = Bed::new(1).await;
+    let mut router = Speaker::new(1, 1);
+    let mut other = Speaker::new(2, 2);
+    let mut returning = later(&router);
+    let mut events = vec![up(&mut router), router.announce(1..=9), router.withdraw(1..=2)];
+    // One that is gone with its peer, and one that a later dump leaves out.
+    events.extend([up(&mut other), other.announce(20..=22), lost(&mut other)]);
+    events.extend([up(&mut returning), returning.announce(1..=6), dump_over(&mut returning)]);
+    bed.store(&events).await;
+    assert_eq!(bed.number("select count(*) from routes").await, 12);
+    assert_eq!(bed.number("select count(*) from current_routes").await, 6);
+
+    // Not long enough, by the topic's time.
+    let ingester = bed.ingester(&["--keep-gone", "1h"]);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(ingester.stop(), Some(0));
+    assert_eq!(bed.number("select count(*) from routes").await, 12);
+
+    let mut last = returning.announce(30..=30);
+    last.received_at += 7_200_000_000;
+    bed.store(&[last]).await;
+    let ingester = bed.ingester(&["--keep-gone", "1h"]);
+    common::wait_for("the sweep", async || bed.number("select count(*) from routes").await == 7)
+        .await;
+    assert_eq!(bed.number("select count(*) from current_routes").await, 7);
+    assert_eq!(ingester.stop(), Some(0));
+}

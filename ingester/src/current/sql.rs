@@ -328,7 +328,8 @@ pub(super) async fn write_routes(
             staged(columns),
             staged(STATE)
         );
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+        let done = sqlx::query(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+        all_there(done.rows_affected(), changed.len())?;
     }
     touch(connection, name, &touched).await
 }
@@ -414,7 +415,7 @@ async fn touch(
                  withdrawals, state) \
          where r.peer_id = n.peer_id and r.key = n.key"
     );
-    sqlx::query(AssertSqlSafe(sql))
+    let done = sqlx::query(AssertSqlSafe(sql))
         .bind(routes.iter().map(|route| route.peer).collect::<Vec<_>>())
         .bind(routes.iter().map(|route| route.key).collect::<Vec<_>>())
         .bind(small(|route| route.epoch))
@@ -426,7 +427,17 @@ async fn touch(
         .bind(&states)
         .execute(connection)
         .await?;
-    Ok(())
+    all_there(done.rows_affected(), routes.len())
+}
+
+/// A row that was there when it was read may have been swept since: then the batch is
+/// read and written again.
+fn all_there(updated: u64, routes: usize) -> sqlx::Result<()> {
+    if updated == routes as u64 {
+        return Ok(());
+    }
+    let detail = format!("{updated} of {routes} routes were there when they were to be updated");
+    Err(sqlx::Error::Protocol(detail))
 }
 
 pub(super) async fn write_peers(
