@@ -200,6 +200,10 @@ impl PeerState {
             began: hold.began,
             ended: place.time,
         };
+        // One that began earlier and took longer leaves out nothing that this one has not.
+        if self.dumps.get(&table).is_some_and(|known| known.began > dump.began) {
+            return;
+        }
         self.dumps.insert(table, dump);
         self.new_dumps.push(table);
     }

@@ -163,6 +163,11 @@ pub fn apply(
         known.is_abreast(place.session);
         if statement.signature.is_some() {
             known.hear(place);
+        } else if known.withdrawn.is_none() {
+            // It ended with a dump or an epoch; what is said of those later is not to bring
+            // it back.
+            known.withdrawn = Some(place.time);
+            known.router_time = place.router_time;
         }
         if !leads {
             return Outcome::Echo;
