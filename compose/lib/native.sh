@@ -140,8 +140,9 @@ processes() {
     local pid
     pid=$("$1_pid") || return 0
     printf '%s\n' "$pid"
-    awk -v parent="$pid" '{ sub(/.*\) /, ""); if ($2 == parent) { split(FILENAME, p, "/"); print p[3] } }' \
-        /proc/[0-9]*/stat 2>/dev/null || true
+    # Processes end while they are listed; awk would stop at the first that has.
+    cat /proc/[0-9]*/stat 2>/dev/null |
+        awk -v parent="$pid" '{ child = $1; sub(/.*\) /, ""); if ($2 == parent) print child }' || true
 }
 
 native_stop() {
