@@ -519,6 +519,31 @@ mod tests {
     }
 
     #[test]
+    fn a_dump_that_began_earlier_and_ended_later_brings_nothing_back() {
+        let mut story = Story::default();
+        story.up(1);
+        story.say(1, Some(V1));
+        story.up(2);
+        story.dump_over(2);
+        assert_eq!(story.current(), None);
+        story.dump_over(1);
+        assert_eq!(story.current(), None);
+    }
+
+    #[test]
+    fn a_late_withdrawal_of_a_route_that_a_dump_has_ended_keeps_it_ended() {
+        let mut story = Story::default();
+        story.up(1);
+        story.say(1, Some(V1));
+        story.up(2);
+        story.dump_over(2);
+        story.say(1, None);
+        let route = story.route.as_ref().unwrap();
+        assert_eq!(route.withdrawn, Some(story.time));
+        assert_eq!(story.say(1, Some(V1)), "new", "it does not return, it was withdrawn");
+    }
+
+    #[test]
     fn a_peer_that_never_came_up_is_held_by_its_routes() {
         let mut story = Story::default();
         let place = story.place(1);
