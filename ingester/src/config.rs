@@ -9,7 +9,7 @@ use ribstream_runtime::{
     units::{bytes, duration},
 };
 
-use crate::{batch::Limits, tap::TapOptions};
+use crate::{batch::Limits, replay::ReplayOptions, tap::TapOptions};
 
 /// Row offsets inside a batch are 32 bits wide; memory is the sooner limit.
 const MAX_BATCH_BYTES: usize = 1 << 30;
@@ -33,6 +33,8 @@ pub enum Command {
     Run(RunOptions),
     /// Bring the database's schema to this version, and exit
     Migrate(DatabaseOptions),
+    /// Write a range of the events topic again, as if it had been written once
+    Replay(ReplayOptions),
     /// Print the events topic as JSON lines
     Tap(TapOptions),
 }

@@ -90,6 +90,13 @@ impl Inventory {
         self.entries().peers.iter().map(|peer| peer.id).collect()
     }
 
+    /// Whether all that this process has met have their ids.
+    #[must_use]
+    pub fn is_resolved(&self) -> bool {
+        let entries = self.entries();
+        entries.known_routers == entries.routers.len() && entries.known_peers == entries.peers.len()
+    }
+
     /// Asks the database for the ids that are not known yet, and makes its rows
     /// where it has none.
     ///

@@ -18,7 +18,7 @@
 //! writes the rows, are the only truth about what has been written; those that
 //! the consumer group has in Kafka are for tools that show the lag.
 //!
-//! Beside the pipeline: [`migrate`] the schema, [`tap`] the topic.
+//! Beside the pipeline: [`migrate`] the schema, [`replay`] a range of the topic, [`tap`] it.
 
 pub mod batch;
 pub mod config;
@@ -30,6 +30,7 @@ pub mod inventory;
 pub mod letters;
 pub mod metrics;
 pub mod migrate;
+pub mod replay;
 pub mod rows;
 mod silence;
 mod state;
@@ -70,6 +71,10 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Run(options) => runtime.block_on(async { run(options, shutdown::signal()).await }),
         Command::Migrate(options) => runtime.block_on(migrate(&options)),
+        Command::Replay(options) => {
+            let database = database(&options.database)?;
+            runtime.block_on(async { replay::run(options, database, shutdown::signal()).await })
+        }
         Command::Tap(options) => {
             runtime.block_on(async { tap::tap(options, shutdown::signal()).await })
         }

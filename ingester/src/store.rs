@@ -13,7 +13,7 @@ use sqlx::{
 
 use crate::{
     batch::{Advance, Batch},
-    current::{self, Written},
+    current::{self, History, Written},
     inventory::Inventory,
     state,
 };
@@ -155,7 +155,9 @@ impl Store {
         }
         let mut written = Written::default();
         if !parked {
-            written = current::write(&mut transaction, batch, &records, &self.inventory).await?;
+            let inventory = &self.inventory;
+            written =
+                current::write(&mut transaction, batch, &records, inventory, History::Kept).await?;
             let (from, to) = batch.marks(&records);
             state::apply(&mut transaction, batch.rows.sessions(from, to), &self.inventory).await?;
         }

@@ -20,8 +20,8 @@ mod sql;
 
 use sqlx::PgConnection;
 
-pub use plan::Counts;
 use plan::Plan;
+pub use plan::{Counts, Span, Spans};
 pub(crate) use sql::prepare;
 
 use crate::{
@@ -30,12 +30,14 @@ use crate::{
     rows::{Current, Table},
 };
 
-/// Writes the rows of some of a batch's records, and what they make of the current tables.
+/// Writes the rows of some of a batch's records, and what they make of the current tables:
+/// these alone, where the history is not to be kept.
 pub(crate) async fn write(
     connection: &mut PgConnection,
     batch: &Batch,
     records: &std::ops::Range<usize>,
     inventory: &Inventory,
+    history: History,
 ) -> sqlx::Result<Written> {
     let (from, to) = batch.marks(records);
     let ids = inventory.peer_ids();
@@ -47,26 +49,42 @@ pub(crate) async fn write(
     plan.run(&batch.rows, from, batch.ends(records), &ids);
 
     let mut written = Written { counts: plan.counts, ..Written::default() };
-    for (table, rows) in &plan.others {
-        written.rows[*table as usize] += rows.len();
-        let rows = batch.rows.table(*table).slice(rows.clone());
-        sql::copy(connection, table.copy_statement(), rows).await?;
+    if history == History::Kept {
+        for (table, rows) in &plan.others {
+            written.rows[*table as usize] += rows.len();
+            let rows = batch.rows.table(*table).slice(rows.clone());
+            sql::copy(connection, table.copy_statement(), rows).await?;
+        }
+        for table in Current::ALL {
+            let history = &plan.history[table as usize];
+            written.rows[table.history() as usize] += history.len();
+            sql::write_history(connection, table, &batch.rows, history).await?;
+        }
     }
     for table in Current::ALL {
-        let history = &plan.history[table as usize];
-        written.rows[table.history() as usize] += history.len();
-        sql::write_history(connection, table, &batch.rows, history).await?;
         sql::write_routes(connection, table, &batch.rows, &plan.routes[table as usize]).await?;
     }
     sql::write_peers(connection, &plan.peers).await?;
+    written.spans = plan.spans;
     Ok(written)
 }
 
+/// Whether a batch's history is written, or only what it makes of the current tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum History {
+    /// It is.
+    Kept,
+    /// It is not.
+    Left,
+}
+
 /// What a transaction wrote.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Written {
     /// Rows, by table.
     pub rows: [usize; Table::ALL.len()],
     /// Events without rows.
     pub counts: Counts,
+    /// Which events of each peer it was.
+    pub spans: Spans,
 }

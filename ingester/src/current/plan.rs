@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, ops::Range};
 
+use ribstream_proto::v1::PeerDownReason;
+
 use super::{
     peer::{Order, PeerState},
     route::{Outcome, RouteState, Statement, Tail, apply},
@@ -24,6 +26,42 @@ pub struct Slot {
 /// The routes of a batch in one current table, by the peer's id and their key.
 pub type Slots<'r> = HashMap<(i32, &'r [u8]), Slot>;
 
+/// Which events of a peer in a session were run through: the first and the last, and
+/// when they were received. Those between them are all there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Message, and place within it, of the first.
+    pub first: (i64, i32),
+    /// Of the last.
+    pub last: (i64, i32),
+    /// Earliest and latest receive time.
+    pub times: (i64, i64),
+}
+
+/// Spans by peer's id and session.
+pub type Spans = HashMap<(i32, i64), Span>;
+
+impl Span {
+    fn of(place: &crate::rows::Place, said: &[Step]) -> Self {
+        // What is said behind the last message bears that message's number.
+        let behind = said.iter().any(|step| matches!(step, Step::Down(_, reason) if *reason == PeerDownReason::SessionLost as i32));
+        let (first, last) = if behind { (i32::MAX, i32::MAX) } else { (0, i32::MAX - 1) };
+        Self {
+            first: (place.sequence, first),
+            last: (place.sequence, last),
+            times: (place.time, place.time),
+        }
+    }
+
+    /// Takes in another.
+    pub fn join(&mut self, other: &Self) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.times.0 = self.times.0.min(other.times.0);
+        self.times.1 = self.times.1.max(other.times.1);
+    }
+}
+
 /// Everything that a batch reads and changes.
 #[derive(Debug, Default)]
 pub struct Plan<'r> {
@@ -37,6 +75,8 @@ pub struct Plan<'r> {
     pub others: Vec<(Table, Range<usize>)>,
     /// What was not written.
     pub counts: Counts,
+    /// The events that were not read before.
+    pub spans: Spans,
 }
 
 /// Events that left no row of their own.
@@ -116,6 +156,11 @@ impl<'r> Plan<'r> {
         if peer.number(place) == Order::Duplicate {
             return Order::Duplicate;
         }
+        let span = Span::of(place, said);
+        self.spans
+            .entry((peer_id, place.session))
+            .and_modify(|all| all.join(&span))
+            .or_insert(span);
         for step in said {
             match step {
                 Step::Event(_) => {}

@@ -62,13 +62,14 @@ impl Bed {
 
     /// The same topic, into another database.
     pub async fn beside(&self) -> Self {
+        let group = topic("beside");
         let bed = Self {
             kafka: self.kafka.clone(),
             database: Database::fresh().await.unwrap(),
             topic: self.topic.clone(),
-            dead_letter: format!("{}-beside", self.dead_letter),
+            dead_letter: format!("{group}-dead"),
             partitions: self.partitions,
-            group: format!("{}-beside", self.group),
+            group,
         };
         bed.kafka.create_topic(&bed.dead_letter, 1).await.unwrap();
         bed.migrate();
