@@ -94,11 +94,16 @@ fn database(options: &DatabaseOptions) -> anyhow::Result<PgConnectOptions> {
 async fn migrate(options: &DatabaseOptions) -> anyhow::Result<()> {
     let options = database(options)?;
     let place = migrate::place(&options);
-    let (before, after) = migrate::migrate(&options).await?;
+    let migrate::Migrated { before, after, edition, aggregates } =
+        migrate::migrate(&options).await?;
     match before {
         Some(before) if before == after => println!("{place} is at schema version {after} already"),
         Some(before) => println!("{place} migrated from schema version {before} to {after}"),
         None => println!("{place} migrated to schema version {after}"),
+    }
+    if aggregates > 0 {
+        let edition = edition.name();
+        println!("{place} has {aggregates} new aggregates, for TimescaleDB's {edition} edition");
     }
     Ok(())
 }

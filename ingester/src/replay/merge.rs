@@ -52,6 +52,26 @@ pub(super) async fn finish(connection: &mut PgConnection, dry_run: bool) -> sqlx
     Ok(())
 }
 
+/// Lets the continuous aggregates, where there are any, take in what was changed.
+pub(super) async fn refresh(connection: &mut PgConnection) -> sqlx::Result<()> {
+    let calls: Vec<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+        "select format('call refresh_continuous_aggregate(%L, %L, %L)', a.name, s.first, s.last) \
+         from aggregates a \
+         join timescaledb_information.continuous_aggregates c \
+             on c.view_schema = 'public' and c.view_name = a.name \
+         cross join (select time_bucket('1 day', min(first_time)) as first, \
+                 time_bucket('1 day', max(last_time)) + interval '1 day' as last \
+             from {SCHEMA}.spans) s \
+         where s.first is not null order by a.made, a.name"
+    )))
+    .fetch_all(&mut *connection)
+    .await?;
+    for call in calls {
+        execute(connection, &call).await?;
+    }
+    Ok(())
+}
+
 /// How far the database is in a partition.
 pub(super) async fn position(
     connection: &mut PgConnection,

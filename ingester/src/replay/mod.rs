@@ -270,6 +270,9 @@ impl Replay<'_> {
         }
         let changed = merge::merge(connection, topic, partition, next).await.map_err(failed)?;
         merge::finish(connection, dry_run).await.map_err(failed)?;
+        if !dry_run && !changed.is_empty() {
+            merge::refresh(connection).await.map_err(failed)?;
+        }
         Ok(changed)
     }
 

@@ -1,5 +1,7 @@
 //! The database's schema: bringing it to this version, and refusing any other.
 
+pub mod aggregates;
+
 use std::collections::HashSet;
 
 use sqlx::{
@@ -7,6 +9,8 @@ use sqlx::{
     migrate::{MigrateError, Migrator},
     postgres::PgConnectOptions,
 };
+
+use aggregates::Edition;
 
 use crate::store::{connect, describe};
 
@@ -123,28 +127,53 @@ pub fn newest() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-/// Runs the migrations that the database lacks; the versions before and after.
+/// What [`migrate`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The schema's version before; `None` where there was none.
+    pub before: Option<i64>,
+    /// And after.
+    pub after: i64,
+    /// The server's edition of TimescaleDB.
+    pub edition: Edition,
+    /// How many aggregates were made, or made again.
+    pub aggregates: usize,
+}
+
+/// Runs the migrations that the database lacks, and makes the aggregates for its edition.
 ///
 /// # Errors
 /// The database is away, lacks TimescaleDB, is newer than this binary, or refuses.
-pub async fn migrate(options: &PgConnectOptions) -> Result<(Option<i64>, i64), SchemaError> {
+pub async fn migrate(options: &PgConnectOptions) -> Result<Migrated, SchemaError> {
     let place = place(options);
     let failed = |error: &sqlx::Error| database_error(&place, error);
     let mut connection = connect(options).await.map_err(|error| failed(&error))?;
     check_timescale(&mut connection, &place).await?;
     let before = version(&mut connection).await.map_err(|error| failed(&error))?;
     match MIGRATOR.run(&mut connection).await {
-        Ok(()) => Ok((before, newest())),
+        Ok(()) => {}
         Err(MigrateError::VersionMissing(found)) => {
-            Err(SchemaError::Newer { place, found, wanted: newest() })
+            return Err(SchemaError::Newer { place, found, wanted: newest() });
         }
         Err(MigrateError::VersionMismatch(version)) => {
-            Err(SchemaError::Different { place, version })
+            return Err(SchemaError::Different { place, version });
         }
         Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
-            Err(SchemaError::Failed { place, reason: describe(&error) })
+            return Err(SchemaError::Failed { place, reason: describe(&error) });
         }
-        Err(error) => Err(SchemaError::Failed { place, reason: error.to_string() }),
+        Err(error) => return Err(SchemaError::Failed { place, reason: error.to_string() }),
+    }
+    let made = async {
+        let edition = aggregates::edition(&mut connection).await?;
+        let made = aggregates::make(&mut connection, edition).await?;
+        Ok((edition, made))
+    };
+    match made.await {
+        Ok((edition, aggregates)) => Ok(Migrated { before, after: newest(), edition, aggregates }),
+        Err(error) => {
+            let reason = format!("aggregates: {}", describe(&error));
+            Err(SchemaError::Failed { place, reason })
+        }
     }
 }
 

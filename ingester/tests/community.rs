@@ -1,0 +1,187 @@
+//! The Community edition of TimescaleDB: its continuous aggregates, policies and columnstore
+//! give the same answers as the Apache edition's views, number by number.
+
+mod common;
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use common::{Bed, START, Speaker};
+use ribstream_ingester::migrate::aggregates::{Edition, aggregates};
+use ribstream_proto::v1::{Event, PeerUp, RouteUpdate, event::Body};
+use serde_json::{Value, json};
+
+/// Tables with rows, each after those that it refers to.
+const TABLES: [&str; 12] = [
+    "routers",
+    "peers",
+    "bmp_sessions",
+    "peer_holds",
+    "peer_epochs",
+    "rib_dumps",
+    "routes",
+    "peer_events",
+    "route_events",
+    "evpn_events",
+    "other_events",
+    "stats_reports",
+];
+
+/// Three days of three peers: a dump, then news every few minutes, and flaps.
+fn days(number: u8) -> Vec<Event> {
+    let mut speaker = Speaker::new(number, number);
+    let mut events = vec![speaker.event(Body::PeerUp(PeerUp::default()))];
+    for first in (0..200).step_by(10) {
+        let mut dump = speaker.announce(first..first + 10);
+        if let Some(Body::RouteUpdate(update)) = &mut dump.body {
+            update.initial_dump = true;
+        }
+        events.push(dump);
+    }
+    let mut story = speaker.story(600);
+    story.truncate(story.len() - 1);
+    events.append(&mut story);
+    events.push(speaker.event(Body::PeerUp(PeerUp::default())));
+    events.push(speaker.event(Body::RouteUpdate(RouteUpdate::default())));
+    for first in 0..40 {
+        events.push(speaker.announce([first, first * 7 % 31]));
+    }
+    // Over three days and some hours, each peer at its own pace.
+    for (event, place) in events.iter_mut().zip(0..) {
+        event.received_at = START + place * (380 + u64::from(number)) * 1_000_000;
+    }
+    events
+}
+
+/// Every aggregate's rows in an order of their own.
+fn question(name: &str) -> String {
+    format!("select to_jsonb(a)::text as line from {name} a order by 1")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_editions_give_the_same_answers() {
+    let bed = Bed::new(1).await;
+    let events: Vec<Event> = (1..=3).flat_map(days).collect();
+    bed.store(&events).await;
+
+    let mut steps = Vec::new();
+    let mut exec = |statement: String| steps.push(json!(["exec", statement]));
+    exec("set time zone 'UTC'".to_owned());
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+    let mut files: Vec<_> = fs::read_dir(migrations).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    for file in files {
+        exec(fs::read_to_string(file).unwrap());
+    }
+    // What was there before the aggregates, and what comes while they are kept.
+    for half in ["<", ">="] {
+        for table in TABLES {
+            let hyper = table.ends_with("_events") || table == "stats_reports";
+            if !hyper && half == ">=" {
+                continue;
+            }
+            let which = if hyper {
+                // A midnight: buckets that have begun are kept as they are until the next refresh.
+                let midnight = START / 1_000_000 / 86_400 * 86_400 + 2 * 86_400;
+                format!("where time {half} to_timestamp({midnight})")
+            } else {
+                String::new()
+            };
+            let rows =
+                format!("select jsonb_agg(to_jsonb(t)) from (select * from {table} {which}) t");
+            let rows = bed.text(&rows).await;
+            if rows == "null" {
+                assert!(!hyper, "{table} has no rows");
+                continue;
+            }
+            exec(format!(
+                "insert into {table} overriding system value \
+                 select r.* from jsonb_populate_recordset(null::{table}, '{}'::jsonb) r",
+                rows.replace('\'', "''")
+            ));
+        }
+        if half == "<" {
+            for aggregate in aggregates(Edition::Community) {
+                exec(aggregate.create());
+                exec(aggregate.describe());
+                if let Some(policy) = aggregate.policy() {
+                    let name = &aggregate.name;
+                    exec(format!("call refresh_continuous_aggregate('{name}', null, null)"));
+                    exec(policy);
+                }
+            }
+        }
+    }
+    let names: Vec<String> =
+        aggregates(Edition::Apache).into_iter().map(|aggregate| aggregate.name).collect();
+    // As the last minutes are worked out when they are read, then as they are kept, then
+    // with the history in the columnstore.
+    for moment in ["read", "kept", "columnstore"] {
+        if moment == "kept" {
+            for aggregate in aggregates(Edition::Community) {
+                if aggregate.refresh.is_some() {
+                    let name = aggregate.name;
+                    steps.push(json!([
+                        "exec",
+                        format!("call refresh_continuous_aggregate('{name}', null, null)")
+                    ]));
+                }
+            }
+        }
+        if moment == "columnstore" {
+            for table in ["route_events", "evpn_events", "other_events"] {
+                steps.push(json!([
+                    "exec",
+                    format!(
+                        "alter table {table} set (timescaledb.enable_columnstore, \
+                     timescaledb.segmentby = 'peer_id', timescaledb.orderby = 'time')"
+                    )
+                ]));
+                steps.push(json!([
+                    format!("chunks of {table}"),
+                    format!("select compress_chunk(c)::text from show_chunks('{table}') c")
+                ]));
+            }
+        }
+        for name in &names {
+            steps.push(json!([format!("{moment} {name}"), question(name)]));
+        }
+    }
+    let answers = community(&steps);
+    for table in ["route_events", "evpn_events", "other_events"] {
+        assert!(!answers[&format!("chunks of {table}")].is_empty());
+    }
+    let mut connection = bed.database.connect().await.unwrap();
+    sqlx::raw_sql("set time zone 'UTC'").execute(&mut connection).await.unwrap();
+    for name in &names {
+        let apache: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(question(name)))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        assert!(!apache.is_empty(), "{name} has no rows");
+        for moment in ["read", "kept", "columnstore"] {
+            let community = &answers[&format!("{moment} {name}")];
+            let differs = community.iter().zip(&apache).find(|(one, other)| one != other);
+            assert_eq!(differs, None, "{name}, {moment}");
+            assert_eq!(community.len(), apache.len(), "{name}, {moment}");
+        }
+    }
+}
+
+/// Runs steps on the Community edition; the named ones' rows.
+fn community(steps: &[Value]) -> BTreeMap<String, Vec<String>> {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("steps.json");
+    fs::write(&script, serde_json::to_vec(steps).unwrap()).unwrap();
+    let compose = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose");
+    let done = Command::new(compose.join("community"))
+        .arg(compose.join("community.mjs"))
+        .arg(&script)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let answers: BTreeMap<String, Vec<Value>> = serde_json::from_slice(&done.stdout).unwrap();
+    let text = |row: &Value| {
+        row.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
+    };
+    answers.into_iter().map(|(name, rows)| (name, rows.iter().map(text).collect())).collect()
+}
