@@ -9,7 +9,7 @@ use ribstream_runtime::{
     units::{bytes, duration},
 };
 
-use crate::{batch::Limits, replay::ReplayOptions, tap::TapOptions};
+use crate::{batch::Limits, lifecycle::LifecycleOptions, replay::ReplayOptions, tap::TapOptions};
 
 /// Row offsets inside a batch are 32 bits wide; memory is the sooner limit.
 const MAX_BATCH_BYTES: usize = 1 << 30;
@@ -90,6 +90,9 @@ pub struct RunOptions {
     #[arg(long, env = "RIBSTREAM_KEEP_GONE", value_name = "DURATION", default_value = "30d",
         value_parser = duration)]
     pub keep_gone: Duration,
+    /// How long the history is kept.
+    #[command(flatten)]
+    pub lifecycle: LifecycleOptions,
     /// Where /metrics, /healthz and /readyz are served
     #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = "[::]:11022")]
     pub http: SocketAddr,

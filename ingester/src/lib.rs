@@ -28,6 +28,7 @@ pub mod decode;
 mod group;
 pub mod inventory;
 pub mod letters;
+pub mod lifecycle;
 pub mod metrics;
 pub mod migrate;
 pub mod replay;
@@ -153,6 +154,7 @@ pub async fn run(options: RunOptions, stop: CancellationToken) -> anyhow::Result
     if !options.keep_gone.is_zero() {
         tokio::spawn(sweep::run(database.clone(), options.keep_gone, stop.clone()));
     }
+    tokio::spawn(lifecycle::run(database.clone(), options.lifecycle.clone(), stop.clone()));
     let pipeline = consumer::Pipeline {
         limits: options.limits(),
         shutdown_timeout: options.shutdown_timeout,

@@ -3,9 +3,11 @@
 
 mod common;
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path, process};
 
+use clap::Parser as _;
 use common::{Bed, START, Speaker};
+use ribstream_ingester::config::{Cli, Command};
 use ribstream_ingester::migrate::aggregates::{Edition, aggregates};
 use ribstream_proto::v1::{Event, PeerUp, RouteUpdate, event::Body};
 use serde_json::{Value, json};
@@ -50,6 +52,22 @@ fn days(number: u8) -> Vec<Event> {
         event.received_at = START + place * (380 + u64::from(number)) * 1_000_000;
     }
     events
+}
+
+/// The jobs of the history's tables, with how they are configured, in seconds.
+const POLICIES: &str = "select format('%s %s %s %s', hypertable_name, proc_name, job_id, \
+    extract(epoch from coalesce(config->>'drop_after', config->>'compress_after')::interval)) \
+    from timescaledb_information.jobs where hypertable_schema = 'public' \
+        and proc_name in ('policy_retention', 'policy_compression') order by 1";
+
+/// What an ingester would say to the database.
+fn policies(keep: &str) -> Vec<String> {
+    let arguments = ["ribstream-ingester", "run", "--database-url", "x", "--retention", keep];
+    let others = ["--retention-of", "peer_events=400d"];
+    let Command::Run(options) = Cli::parse_from(arguments.into_iter().chain(others)).command else {
+        unreachable!("it says run")
+    };
+    options.lifecycle.policies()
 }
 
 /// Every aggregate's rows in an order of their own.
@@ -128,14 +146,13 @@ async fn both_editions_give_the_same_answers() {
             }
         }
         if moment == "columnstore" {
+            for (keep, what) in [("90d", "first"), ("90d", "again"), ("200d", "longer")] {
+                for statement in policies(keep) {
+                    steps.push(json!(["exec", statement]));
+                }
+                steps.push(json!([format!("policies {what}"), POLICIES]));
+            }
             for table in ["route_events", "evpn_events", "other_events"] {
-                steps.push(json!([
-                    "exec",
-                    format!(
-                        "alter table {table} set (timescaledb.enable_columnstore, \
-                     timescaledb.segmentby = 'peer_id', timescaledb.orderby = 'time')"
-                    )
-                ]));
                 steps.push(json!([
                     format!("chunks of {table}"),
                     format!("select compress_chunk(c)::text from show_chunks('{table}') c")
@@ -147,6 +164,10 @@ async fn both_editions_give_the_same_answers() {
         }
     }
     let answers = community(&steps);
+    assert_eq!(answers["policies first"].len(), 12, "retention and columnstore of 6 tables");
+    assert_eq!(answers["policies first"], answers["policies again"], "the same jobs");
+    let longer = answers["policies longer"].iter().filter(|job| job.contains("17280000")).count();
+    assert_eq!((answers["policies longer"].len(), longer), (12, 5));
     for table in ["route_events", "evpn_events", "other_events"] {
         assert!(!answers[&format!("chunks of {table}")].is_empty());
     }
@@ -173,7 +194,7 @@ fn community(steps: &[Value]) -> BTreeMap<String, Vec<String>> {
     let script = directory.path().join("steps.json");
     fs::write(&script, serde_json::to_vec(steps).unwrap()).unwrap();
     let compose = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose");
-    let done = Command::new(compose.join("community"))
+    let done = process::Command::new(compose.join("community"))
         .arg(compose.join("community.mjs"))
         .arg(&script)
         .output()

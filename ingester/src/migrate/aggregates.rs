@@ -419,7 +419,7 @@ fn sessions(edition: Edition, all: &mut Vec<Aggregate>) {
 }
 
 /// Which edition the server is.
-pub(super) async fn edition(connection: &mut PgConnection) -> sqlx::Result<Edition> {
+pub(crate) async fn edition(connection: &mut PgConnection) -> sqlx::Result<Edition> {
     let license: Option<String> =
         sqlx::query_scalar("select current_setting('timescaledb.license', true)")
             .fetch_one(connection)
