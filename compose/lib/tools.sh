@@ -6,10 +6,11 @@
 
 helm_version=v3.19.0
 actionlint_version=v1.7.12
+protoc_gen_go_version=v1.36.12
 go_version=1.26.6
 kubernetes_validate_version=1.37.0
-# Both of the tools above compile with it.
-go_oldest=1.25
+# What the tools above and the example in docs/examples/go compile with.
+go_oldest=1.26
 
 tools=$cache/tools
 export PATH=$tools/bin:$PATH
