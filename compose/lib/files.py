@@ -33,7 +33,8 @@ class Loader(yaml.SafeLoader):
     """As YAML's own, but a key may stand only once."""
 
     def construct_mapping(self, node, deep=False):
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        merge = "tag:yaml.org,2002:merge"
+        keys = [self.construct_object(key, True) for key, _ in node.value if key.tag != merge]
         twice = {key for key in keys if keys.count(key) > 1}
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"twice: {twice}", node.start_mark)

@@ -7,6 +7,7 @@
 helm_version=v3.19.0
 actionlint_version=v1.7.12
 protoc_gen_go_version=v1.36.12
+compose_spec_version=v2.16.2
 go_version=1.26.6
 kubernetes_validate_version=1.37.0
 # What the tools above and the example in docs/examples/go compile with.
@@ -86,6 +87,18 @@ promtool_program() {
     rm -rf "$part"
 }
 
+# The schema of compose files, out of the module in which Docker Compose has it.
+compose_schema() {
+    local directory
+    compose_schema=$tools/compose-spec-$compose_spec_version.json
+    [[ ! -s $compose_schema ]] || return 0
+    find_go
+    directory=$("$go" mod download -json "github.com/compose-spec/compose-go/v2@$compose_spec_version" |
+        sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p')
+    [[ -s $directory/schema/compose-spec.json ]] || die "Go could not fetch the schema of compose files"
+    install -m 644 "$directory/schema/compose-spec.json" "$compose_schema"
+}
+
 install_tools() {
     lock 6 "$cache/tools.lock" "fetches the checking tools"
     mkdir -p "$tools/bin"
@@ -94,6 +107,7 @@ install_tools() {
     python_environment check "kubernetes-validate==$kubernetes_validate_version" PyYAML==6.0.3
     python=$environment/bin/python
     go_program helm helm.sh/helm/v3/cmd/helm "$helm_version"
+    compose_schema
     go_program actionlint github.com/rhysd/actionlint/cmd/actionlint "$actionlint_version"
     exec 6>&-
 }
