@@ -158,7 +158,9 @@ def container_errors(pod, container):
     context = container.get("securityContext", {})
     if context.get("readOnlyRootFilesystem") is not True:
         yield "may write its file system"
-    if context.get("allowPrivilegeEscalation") is not False or context.get("capabilities") != {"drop": ["ALL"]}:
+    if context.get("allowPrivilegeEscalation") is not False or context.get("capabilities") != {
+        "drop": ["ALL"]
+    }:
         yield "has privileges"
     for bound in (("requests", "memory"), ("requests", "cpu"), ("limits", "memory")):
         if not container.get("resources", {}).get(bound[0], {}).get(bound[1]):
@@ -180,9 +182,7 @@ class Release:
     def __init__(self, things):
         self.things = things
         self.names = {(thing["kind"], thing["metadata"]["name"]) for thing in things}
-        self.pods = [
-            (thing, thing["spec"]["template"]) for thing in things if thing["kind"] in WORKLOADS
-        ]
+        self.pods = [(thing, thing["spec"]["template"]) for thing in things if thing["kind"] in WORKLOADS]
 
     def errors(self, thing):
         kind, spec = thing["kind"], thing.get("spec", {})
@@ -218,9 +218,7 @@ class Release:
                 yield f"there is no TriggerAuthentication {name}"
 
     def selected(self, selector):
-        return [
-            template for _, template in self.pods if selects(selector, template["metadata"]["labels"])
-        ]
+        return [template for _, template in self.pods if selects(selector, template["metadata"]["labels"])]
 
     def workload_errors(self, thing):
         template = thing["spec"]["template"]
@@ -260,7 +258,9 @@ class Release:
 
     def scaling_errors(self, spec):
         target = spec["scaleTargetRef"]
-        found = [t for t in self.things if (t["kind"], t["metadata"]["name"]) == (target["kind"], target["name"])]
+        found = [
+            t for t in self.things if (t["kind"], t["metadata"]["name"]) == (target["kind"], target["name"])
+        ]
         if not found:
             yield f"scales {target['kind']} {target['name']}, which is none"
         elif "replicas" in found[0]["spec"]:
