@@ -17,7 +17,12 @@ from ribstream.v1 import event_pb2
 
 
 def address(octets):
-    return str(ipaddress.ip_address(octets)) if octets else "-"
+    if not octets:
+        return "-"
+    parsed = ipaddress.ip_address(octets)
+    # Older Pythons print these in hexadecimal digits.
+    mapped = parsed.version == 6 and parsed.ipv4_mapped
+    return f"::ffff:{mapped}" if mapped else str(parsed)
 
 
 def path(attributes):
