@@ -23,13 +23,14 @@ const LONGEST_ANSWER: u64 = 64 << 10;
 pub enum HealthError {
     /// Nobody listens there.
     #[error(
-        "nobody answers at {address} ({source}); --http (RIBSTREAM_HTTP) is to be that of the running daemon"
+        "nobody answers at {address} ({reason}); --http (RIBSTREAM_HTTP) is to be that of the \
+         running daemon"
     )]
     Unreachable {
         /// Where it was asked.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// It accepts and says nothing.
     #[error("no answer from {address} in {after:?}")]
@@ -62,7 +63,7 @@ async fn ask_within(address: SocketAddr, limit: Duration) -> Result<String, Heal
     let address = here(address).await;
     match timeout(limit, get_ready(address)).await {
         Err(_) => Err(HealthError::Silent { address, after: limit }),
-        Ok(Err(source)) => Err(HealthError::Unreachable { address, source }),
+        Ok(Err(reason)) => Err(HealthError::Unreachable { address, reason }),
         Ok(Ok(answer)) => judge(address, &answer),
     }
 }
