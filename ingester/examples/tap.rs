@@ -40,10 +40,11 @@ fn main() -> anyhow::Result<()> {
         .create()?;
     let metadata = consumer.fetch_metadata(Some(&topic), Duration::from_secs(10))?;
     let partitions = metadata.topics().first().context("no topic")?.partitions();
-    let mut left: BTreeSet<i32> = partitions.iter().map(|partition| partition.id()).collect();
+    let mut left = BTreeSet::new();
     let mut list = TopicPartitionList::new();
-    for &partition in &left {
-        list.add_partition_offset(&topic, partition, Offset::Beginning)?;
+    for partition in partitions {
+        left.insert(partition.id());
+        list.add_partition_offset(&topic, partition.id(), Offset::Beginning)?;
     }
     consumer.assign(&list)?;
 
