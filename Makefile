@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop bench fuzz down fmt lint stack
+.PHONY: help demo test check interop bench fuzz down fmt lint stack
 
 help: ## what can be made here
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ down: ## stop what `make demo` left running (its data stays; `compose/stack down
 
 test: ## formatting, lints, and all tests against a real Kafka and a real TimescaleDB
 	@compose/test
+
+check: ## Helm chart, manifests, alert rules, workflows, systemd units, links: what `make test` checks first
+	@compose/check
 
 interop: ## FRR and GoBGP speak BMP to it; the database is compared with what their command lines show
 	@compose/interop

@@ -13,6 +13,9 @@ use ribstream_runtime::{
     units::{bytes, duration},
 };
 
+/// Where metrics and health are served unless told otherwise.
+const HTTP: &str = "[::]:9101";
+
 /// Receives BMP (RFC 7854) from routers and publishes every message, decoded, to Kafka.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ribstream-collector", version, propagate_version = true)]
@@ -35,6 +38,8 @@ pub enum Command {
     Decode(DecodeOptions),
     /// Play a capture into a collector over TCP, as a router would
     Replay(ReplayOptions),
+    /// Ask the running collector whether it is ready; exit with 1 where it is not
+    Health(HealthOptions),
 }
 
 /// Settings of the daemon.
@@ -44,7 +49,7 @@ pub struct RunOptions {
     #[arg(long, env = "RIBSTREAM_LISTEN", value_name = "ADDR", default_value = "[::]:11019")]
     pub listen: SocketAddr,
     /// Where /metrics, /healthz and /readyz are served
-    #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDR", default_value = "[::]:9101")]
+    #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDR", default_value = HTTP)]
     pub http: SocketAddr,
     /// This collector's name on its events [default: the host's name]
     #[arg(long, env = "RIBSTREAM_COLLECTOR_ID", value_name = "NAME")]
@@ -247,6 +252,14 @@ pub struct ReplayOptions {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub repeat: u32,
+}
+
+/// Settings of `health`.
+#[derive(Args, Clone, Debug)]
+pub struct HealthOptions {
+    /// Where the running collector serves /readyz; a wildcard address is this host
+    #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDR", default_value = HTTP)]
+    pub http: SocketAddr,
 }
 
 impl RunOptions {

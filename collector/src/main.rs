@@ -4,10 +4,10 @@ use std::{io, process::ExitCode};
 
 use anyhow::Context as _;
 use ribstream_collector::{
-    config::{Cli, Command, DecodeOptions, RunOptions},
+    config::{Cli, Command, DecodeOptions, HealthOptions, RunOptions},
     decode, listener, replay, run, source,
 };
-use ribstream_runtime::{config, log::LogOptions, shutdown};
+use ribstream_runtime::{config, health, log::LogOptions, shutdown};
 use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Replay(options) => {
             runtime().and_then(|runtime| runtime.block_on(replay::run(options)))
         }
+        Command::Health(options) => ask(options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +45,12 @@ fn collect(log: &LogOptions, options: RunOptions) -> anyhow::Result<()> {
     // A question for Kafka's health may still wait for its answer.
     runtime.shutdown_background();
     done
+}
+
+fn ask(options: &HealthOptions) -> anyhow::Result<()> {
+    let checks = runtime()?.block_on(health::ask(options.http))?;
+    println!("ready: {checks}");
+    Ok(())
 }
 
 fn decode_file(options: &DecodeOptions) -> anyhow::Result<()> {

@@ -28,7 +28,7 @@ daemon_start() {
     setsid "$@" </dev/null >"$run/$what.log" 2>&1 &
     pid=$!
     echo "$pid" >"$run/$what.pid"
-    until http_get "$http" /readyz | grep -q '^HTTP/1.1 200'; do
+    until RIBSTREAM_HTTP=$http "$1" health >/dev/null 2>&1; do
         if [[ ! -e /proc/$pid ]] || ((SECONDS >= limit)); then
             tail -n 5 "$run/$what.log" >&2
             die "the $what is not ready; its log is $run/$what.log"

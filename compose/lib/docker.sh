@@ -3,7 +3,8 @@
 # kafka_port and postgres_port.
 
 project() {
-    KAFKA_PORT=$kafka_port POSTGRES_PORT=$postgres_port SHARED_BUFFERS=$shared_buffers \
+    # What a test kills stays dead.
+    RESTART=no KAFKA_PORT=$kafka_port POSTGRES_PORT=$postgres_port SHARED_BUFFERS=$shared_buffers \
         docker compose -f "$repo/compose/compose.yaml" -p "ribstream-$name" "$@"
 }
 service() { case $1 in postgres) echo timescaledb ;; *) echo "$1" ;; esac }

@@ -14,6 +14,9 @@ use crate::{batch::Limits, lifecycle::LifecycleOptions, replay::ReplayOptions, t
 /// Row offsets inside a batch are 32 bits wide; memory is the sooner limit.
 const MAX_BATCH_BYTES: usize = 1 << 30;
 
+/// Where metrics and health are served unless told otherwise.
+const HTTP: &str = "[::]:11022";
+
 /// Writes the events of Ribstream's collectors into TimescaleDB, each exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "ribstream-ingester", version)]
@@ -37,6 +40,8 @@ pub enum Command {
     Replay(ReplayOptions),
     /// Print the events topic as JSON lines
     Tap(TapOptions),
+    /// Ask the running ingester whether it is ready; exit with 1 where it is not
+    Health(HealthOptions),
 }
 
 /// Where the database is.
@@ -94,12 +99,20 @@ pub struct RunOptions {
     #[command(flatten)]
     pub lifecycle: LifecycleOptions,
     /// Where /metrics, /healthz and /readyz are served
-    #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = "[::]:11022")]
+    #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = HTTP)]
     pub http: SocketAddr,
     /// How long a shutdown may take to commit what is in hand and leave the group
     #[arg(long, env = "RIBSTREAM_SHUTDOWN_TIMEOUT", value_name = "DURATION",
         default_value = "20s", value_parser = duration)]
     pub shutdown_timeout: Duration,
+}
+
+/// Settings of `health`.
+#[derive(Args, Clone, Debug)]
+pub struct HealthOptions {
+    /// Where the running ingester serves /readyz; a wildcard address is this host
+    #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = HTTP)]
+    pub http: SocketAddr,
 }
 
 impl RunOptions {

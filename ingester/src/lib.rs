@@ -43,8 +43,8 @@ pub mod writer;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
-use config::{Cli, Command, DatabaseOptions, RunOptions};
-use ribstream_runtime::{http, http::Health, kafka, kafka::TopicSpec, shutdown};
+use config::{Cli, Command, DatabaseOptions, HealthOptions, RunOptions};
+use ribstream_runtime::{health, http, http::Health, kafka, kafka::TopicSpec, shutdown};
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +79,13 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
         Command::Tap(options) => {
             runtime.block_on(async { tap::tap(options, shutdown::signal()).await })
         }
+        Command::Health(options) => runtime.block_on(health(&options)),
     }
+}
+
+async fn health(options: &HealthOptions) -> anyhow::Result<()> {
+    println!("ready: {}", health::ask(options.http).await?);
+    Ok(())
 }
 
 fn database(options: &DatabaseOptions) -> anyhow::Result<PgConnectOptions> {

@@ -1,0 +1,41 @@
+"""What the documentation and the sources say there is: flags, variables, metrics."""
+
+import pathlib
+import re
+
+REPOSITORY = pathlib.Path(__file__).parent.parent.parent
+
+
+def flags(command):
+    """The flags of a subcommand, such as "ribstream-collector run", of those the variables.
+
+    From docs/configuration.md, which a test of each binary compares with its --help.
+    """
+    text = (REPOSITORY / "docs/configuration.md").read_text()
+    binary = command.split()[0]
+    found = {}
+    for heading in (f"### Every subcommand of `{binary}`", f"### `{command}`"):
+        section = text.split(heading + "\n", 1)[1].split("\n#", 1)[0]
+        found |= dict(re.findall(r"^\| `--([a-z-]+)` \| `(RIBSTREAM_[A-Z_]+)`", section, re.M))
+    return found
+
+
+def variables():
+    """All variables that the documentation names."""
+    documents = [REPOSITORY / "docs/configuration.md", REPOSITORY / "docs/stack.md"]
+    return {name for path in documents for name in re.findall(r"`(RIBSTREAM_[A-Z_]+)`", path.read_text())}
+
+
+def metrics():
+    """The names of all metrics, from where they are registered."""
+    found = set()
+    for part in ("collector", "ingester"):
+        for source in (REPOSITORY / part / "src").rglob("metrics*.rs"):
+            names = re.findall(r'"([a-z]+(?:_[a-z]+)*)"', source.read_text())
+            found |= {f"ribstream_{part}_{name}" for name in names}
+    return found
+
+
+def metric_exists(name, known):
+    """Whether it is one, or a series of a histogram."""
+    return re.sub(r"_(bucket|sum|count)$", "", name) in known or name in known
