@@ -42,9 +42,16 @@ pub(crate) enum Row {
     Is {
         /// One of these.
         change: &'static [&'static str],
-        /// The beginning of the version that ended, in microseconds, where it is known.
-        replaced: Option<Option<i64>>,
+        replaced: Replaced,
     },
+}
+
+/// What a row must say of the version that it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    Any,
+    /// When it had begun, in microseconds, where there was one.
+    Is(Option<i64>),
 }
 
 /// What is known of a route.
@@ -85,28 +92,28 @@ impl Route {
     /// The only session that holds the peer says this.
     fn hear(&mut self, word: &Word, time: i64) -> Row {
         self.change = word.change;
+        let replaced = self.since.map_or(Replaced::Any, |since| Replaced::Is(Some(since)));
         let Some(version) = word.version else {
             let was = std::mem::replace(&mut self.known, Known::Withdrawn);
             return match was {
-                Known::Shown(_) => row(&["withdrawn"], self.since.map(Some)),
+                Known::Shown(_) => row(&["withdrawn"], replaced),
                 Known::Never => {
                     self.known = Known::Never;
-                    row(&["withdrawn-unknown"], Some(None))
+                    row(&["withdrawn-unknown"], Replaced::Is(None))
                 }
-                _ => row(&["withdrawn-unknown"], Some(None)),
+                _ => row(&["withdrawn-unknown"], Replaced::Is(None)),
             };
         };
-        let replaced = self.since.map(Some);
         let was = std::mem::replace(&mut self.known, Known::Shown(version));
         if was == Known::Shown(version) {
-            return row(&["refresh"], Some(None));
+            return row(&["refresh"], Replaced::Is(None));
         }
         self.since = Some(time);
         match was {
             Known::Shown(_) => row(&["changed"], replaced),
-            Known::Gone(before) if before == version => row(&["returned"], Some(None)),
-            Known::Unclear => row(&["new", "returned"], Some(None)),
-            _ => row(&["new"], Some(None)),
+            Known::Gone(before) if before == version => row(&["returned"], Replaced::Is(None)),
+            Known::Unclear => row(&["new", "returned"], Replaced::Is(None)),
+            _ => row(&["new"], Replaced::Is(None)),
         }
     }
 
@@ -123,7 +130,7 @@ impl Route {
     }
 }
 
-fn row(change: &'static [&'static str], replaced: Option<Option<i64>>) -> Row {
+fn row(change: &'static [&'static str], replaced: Replaced) -> Row {
     Row::Is { change, replaced }
 }
 
@@ -236,7 +243,7 @@ impl Claims {
 
     fn word(&mut self, session: usize, word: &Word, time: i64, network: &Network) -> Row {
         if !self.holds.contains_key(&session) {
-            return row(&["unheld"], Some(None));
+            return row(&["unheld"], Replaced::Is(None));
         }
         self.said.insert((session, word.route), word.version);
         if self.exact && self.holds.len() > 1 && self.upsets(session, word, network) {

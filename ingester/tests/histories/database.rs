@@ -10,9 +10,10 @@ use sqlx::Row as _;
 use crate::{
     claims::Shown,
     common::{self, Bed, Ingester, Producer},
+    events::{name, table},
     history::History,
     memory::check_row,
-    network::{PEERS, ROUTES, Said, name, table, table_of},
+    network::{PEERS, ROUTES, Said, table_of},
     play::{Life, Moment, play},
 };
 
@@ -225,14 +226,13 @@ impl Played {
         for peer in 0..PEERS {
             for route in 0..ROUTES {
                 let is = shown.get(&self.name(peer, route)).copied();
-                match self.moments[number].shown[peer][route] {
-                    Shown::Is(version) if version.map(i64::from) != is => {
-                        return Err(format!(
-                            "step {number}: peer {peer} route {route}: {version:?} is to be \
-                             shown and is {is:?}"
-                        ));
-                    }
-                    _ => {}
+                if let Shown::Is(version) = self.moments[number].shown[peer][route]
+                    && version.map(i64::from) != is
+                {
+                    return Err(format!(
+                        "step {number}: peer {peer} route {route}: {version:?} is to be shown \
+                         and is {is:?}"
+                    ));
                 }
             }
         }

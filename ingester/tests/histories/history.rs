@@ -4,7 +4,7 @@ use std::fmt;
 
 use proptest::{collection::vec, prelude::*};
 
-use crate::network::{PEERS, ROUTES, VERSIONS};
+use crate::network::{PEERS, ROUTES, VERSIONS, version_in};
 
 /// What the router writes into the timestamp of its Per-Peer Headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,8 +136,8 @@ fn step() -> impl Strategy<Value = Step> {
 pub(crate) fn history(stamps: Stamps, steps: usize) -> impl Strategy<Value = History> {
     (any::<bool>(), any::<bool>(), 1..9_usize, vec(step(), 1..steps)).prop_map(
         move |(end_of_rib, leaves_out, batch, mut steps)| {
-            steps.insert(0, Step::Up { peer: 0, table: 0o111 });
-            steps.insert(1, Step::Up { peer: 1, table: 0o1111 });
+            steps.insert(0, Step::Up { peer: 0, table: 0b0100_1001 });
+            steps.insert(1, Step::Up { peer: 1, table: 0b10_0100_1001 });
             steps.insert(2, Step::Connect { collector: 0 });
             steps.push(Step::Settle { first: None });
             History { stamps, end_of_rib, leaves_out, batch, steps }
@@ -153,7 +153,12 @@ impl fmt::Display for Step {
                 write!(f, "peer {peer} announces {route} as v{version}")
             }
             Self::Withdraw { peer, route } => write!(f, "peer {peer} withdraws {route}"),
-            Self::Up { peer, table } => write!(f, "peer {peer} comes up with {table:o}"),
+            Self::Up { peer, table } => {
+                write!(f, "peer {peer} comes up:")?;
+                (0..ROUTES)
+                    .filter_map(|route| Some((route, version_in(*table, route)?)))
+                    .try_for_each(|(route, version)| write!(f, " {route} v{version}"))
+            }
             Self::Down { peer } => write!(f, "peer {peer} goes down"),
             Self::Stray { peer, route } => write!(f, "peer {peer} is down and withdraws {route}"),
             Self::Refresh { peer } => write!(f, "peer {peer} is sent again"),

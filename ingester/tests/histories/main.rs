@@ -14,6 +14,7 @@ mod common;
 
 mod claims;
 mod database;
+mod events;
 mod history;
 mod memory;
 mod network;

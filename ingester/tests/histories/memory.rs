@@ -14,9 +14,10 @@ use ribstream_ingester::{
 use ribstream_proto::v1::Event;
 
 use crate::{
-    claims::{Row, Shown},
+    claims::{Replaced, Row, Shown},
+    events::{body, identity},
     history::History,
-    network::{self, PEERS, ROUTES, Said, VERSIONS, Word},
+    network::{PEERS, ROUTES, Said, VERSIONS, Word},
     play::Moment,
 };
 
@@ -46,9 +47,8 @@ impl Names {
 
     fn learn(&mut self, peer: usize, route: usize, version: u8) {
         let word = Word { route, change: 0, version: Some(version) };
-        let body = network::body(peer, &Said::Route { word, dump: false }, false);
-        let event =
-            Event { peer: Some(network::identity(peer)), body: Some(body), ..Event::default() };
+        let body = body(peer, &Said::Route { word, dump: false }, false);
+        let event = Event { peer: Some(identity(peer)), body: Some(body), ..Event::default() };
         let mut rows = Rows::default();
         append(&event, peer, &mut rows);
         for step in rows.steps(Rows::default().mark(), rows.mark()) {
@@ -213,7 +213,7 @@ pub(crate) fn check_row(row: &Row, found: Option<(&str, Option<i64>)>) -> Result
         (Row::NoNews, Some((change, _))) => matches!(change, "refresh" | "withdrawn-unknown"),
         (Row::Is { .. }, None) => false,
         (Row::Is { change, replaced }, Some((is, was))) => {
-            change.contains(&is) && replaced.is_none_or(|replaced| replaced == was)
+            change.contains(&is) && [Replaced::Any, Replaced::Is(was)].contains(replaced)
         }
     };
     if right { Ok(()) } else { Err(format!("{row:?} is to be the row and is {found:?}")) }
