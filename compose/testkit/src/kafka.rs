@@ -69,7 +69,9 @@ impl Kafka {
         Ok(Self::at(format!("127.0.0.1:{}", container.port)))
     }
 
-    pub(crate) fn at(brokers: String) -> Self {
+    /// The broker at an address, such as one that a test made itself.
+    #[must_use]
+    pub fn at(brokers: String) -> Self {
         Self { brokers }
     }
 

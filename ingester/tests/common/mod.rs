@@ -84,19 +84,24 @@ impl Bed {
 
     /// Starts an ingester.
     pub fn ingester(&self, arguments: &[&str]) -> Ingester {
-        Ingester(
-            binary()
-                .args(["run", "--http", "127.0.0.1:0", "--group", &self.group])
-                .args(["--kafka", self.kafka.brokers(), "--topic-events", &self.topic])
-                .args(["--topic-dead-letter", &self.dead_letter])
-                .args(["--database-url", self.database.url()])
-                // Dead members are replaced as fast as the broker allows.
-                .args(["--kafka-property", "session.timeout.ms=6000,heartbeat.interval.ms=500"])
-                .args(arguments)
-                .stdin(Stdio::null())
-                .spawn()
-                .unwrap(),
-        )
+        Ingester::spawn(self.command().args(["--http", "127.0.0.1:0"]).args(arguments))
+    }
+
+    /// What starts an ingester, but for where it serves its metrics.
+    pub fn command(&self) -> Command {
+        self.command_of(&self.group, self.database.url())
+    }
+
+    /// The same of another group, or with another way to the database.
+    pub fn command_of(&self, group: &str, database: &str) -> Command {
+        let mut command = binary();
+        command
+            .args(["run", "--group", group, "--database-url", database])
+            .args(["--kafka", self.kafka.brokers(), "--topic-events", &self.topic])
+            .args(["--topic-dead-letter", &self.dead_letter])
+            // Dead members are replaced as fast as the broker allows.
+            .args(["--kafka-property", "session.timeout.ms=6000,heartbeat.interval.ms=500"]);
+        command
     }
 
     pub fn producer(&self) -> Producer {
@@ -216,6 +221,10 @@ pub async fn number(connection: &mut PgConnection, sql: &str) -> i64 {
 pub struct Ingester(Child);
 
 impl Ingester {
+    pub fn spawn(command: &mut Command) -> Self {
+        Self(command.stdin(Stdio::null()).spawn().unwrap())
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.0.kill().unwrap();
