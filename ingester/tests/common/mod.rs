@@ -29,6 +29,42 @@ pub const START: u64 = 1_780_000_000_000_000;
 /// How long anything may take before a test gives up: machines are slow, hangs are hangs.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Whatever is the same in two databases that were written from the same topic, as rows with a
+/// `peer_id`.
+pub const TABLES: [&str; 15] = [
+    "route_events",
+    "evpn_events",
+    "other_events",
+    "peer_events",
+    "stats_reports",
+    "mirrored_messages",
+    "(select id as peer_id, first_heard, up, since, session, sequence, down_reason, epoch \
+      from peers)",
+    "peer_holds",
+    "peer_epochs",
+    "rib_dumps",
+    "event_gaps",
+    "routes",
+    "evpn_routes",
+    "other_routes",
+    // Which of its peers was heard first, and has the lowest id, is chance.
+    "(select (select p.id from peers p where p.router_id = s.router_id \
+              order by p.type, p.distinguisher, p.address, p.loc_rib_bgp_id limit 1) \
+          as peer_id, s.* from bmp_sessions s)",
+];
+
+/// Router and peer of a row `e` of [`TABLES`], by their identities.
+pub const WHOSE: &str = "(r.identity || ' ' || p.type || ' ' || p.distinguisher || ' ' \
+    || coalesce(p.address::text, '') || coalesce(p.loc_rib_bgp_id::text, '') \
+    || coalesce(p.loc_rib_name, ''))";
+
+/// What it says but for the numbers of router and peer, which are chance.
+pub const ROW: &str = "(to_jsonb(e) - 'peer_id' - 'router_id')";
+
+/// What both need behind the table's name.
+pub const OF_PEERS: &str =
+    "e join peers p on p.id = e.peer_id join routers r on r.id = p.router_id";
+
 pub fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ribstream-ingester"))
 }
@@ -62,9 +98,14 @@ impl Bed {
 
     /// The same topic, into another database.
     pub async fn beside(&self) -> Self {
+        self.beside_in(Database::fresh().await.unwrap()).await
+    }
+
+    /// The same topic, into this database.
+    pub async fn beside_in(&self, database: Database) -> Self {
         let bed = Self {
             kafka: self.kafka.clone(),
-            database: Database::fresh().await.unwrap(),
+            database,
             topic: self.topic.clone(),
             dead_letter: format!("{}-beside", self.dead_letter),
             partitions: self.partitions,
@@ -81,21 +122,24 @@ impl Bed {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
+    /// What an ingester of this topic into this database is told.
+    pub fn arguments(&self) -> Vec<String> {
+        let topics = ["--topic-events", &self.topic, "--topic-dead-letter", &self.dead_letter];
+        ["run", "--http", "127.0.0.1:0", "--group", &self.group]
+            .into_iter()
+            .chain(["--kafka", self.kafka.brokers(), "--database-url", self.database.url()])
+            .chain(topics)
+            // Dead members are replaced as fast as the broker allows.
+            .chain(["--kafka-property", "session.timeout.ms=6000,heartbeat.interval.ms=500"])
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Starts an ingester.
     pub fn ingester(&self, arguments: &[&str]) -> Ingester {
-        Ingester(
-            binary()
-                .args(["run", "--http", "127.0.0.1:0", "--group", &self.group])
-                .args(["--kafka", self.kafka.brokers(), "--topic-events", &self.topic])
-                .args(["--topic-dead-letter", &self.dead_letter])
-                .args(["--database-url", self.database.url()])
-                // Dead members are replaced as fast as the broker allows.
-                .args(["--kafka-property", "session.timeout.ms=6000,heartbeat.interval.ms=500"])
-                .args(arguments)
-                .stdin(Stdio::null())
-                .spawn()
-                .unwrap(),
-        )
+        let mut command = binary();
+        command.args(self.arguments()).args(arguments).stdin(Stdio::null());
+        Ingester(command.spawn().unwrap())
     }
 
     pub fn producer(&self) -> Producer {
@@ -129,7 +173,7 @@ impl Bed {
     }
 
     /// How many records of each partition of the topic are in the database.
-    async fn positions(&self) -> Vec<i64> {
+    pub async fn positions(&self) -> Vec<i64> {
         let mut connection = self.database.connect().await.unwrap();
         sqlx::query_scalar(
             "select coalesce(o.next_offset, 0) from generate_series(0, $2 - 1) as number \
@@ -170,34 +214,10 @@ impl Bed {
     pub async fn digest(&self) -> Vec<(String, i64, String)> {
         let mut connection = self.database.connect().await.unwrap();
         let mut digests = Vec::new();
-        for table in [
-            "route_events",
-            "evpn_events",
-            "other_events",
-            "peer_events",
-            "stats_reports",
-            "mirrored_messages",
-            "(select id as peer_id, first_heard, up, since, session, sequence, down_reason, epoch \
-              from peers)",
-            "peer_holds",
-            "peer_epochs",
-            "rib_dumps",
-            "event_gaps",
-            "routes",
-            "evpn_routes",
-            "other_routes",
-            // Which of its peers was heard first, and has the lowest id, is chance.
-            "(select (select p.id from peers p where p.router_id = s.router_id \
-                      order by p.type, p.distinguisher, p.address, p.loc_rib_bgp_id limit 1) \
-                  as peer_id, s.* from bmp_sessions s)",
-        ] {
+        for table in TABLES {
             let sql = format!(
-                "select count(*), coalesce(md5(string_agg(row, '|' order by row)), '') from ( \
-                     select r.identity || p.type || p.distinguisher || coalesce(p.address::text, '') \
-                         || coalesce(p.loc_rib_bgp_id::text, '') || coalesce(p.loc_rib_name, '') \
-                         || (to_jsonb(e) - 'peer_id' - 'router_id')::text as row \
-                     from {table} e join peers p on p.id = e.peer_id \
-                     join routers r on r.id = p.router_id) as rows"
+                "select count(*), coalesce(md5(string_agg(row, '|' order by row)), '') \
+                 from (select {WHOSE} || {ROW}::text as row from {table} {OF_PEERS}) as rows"
             );
             let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
             digests.push((table.to_owned(), row.get(0), row.get(1)));
