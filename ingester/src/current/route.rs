@@ -92,7 +92,7 @@ pub struct RouteState {
     pub withdrawals: i32,
     /// The session whose repetitions are the router's own, not echoes.
     pub leader: i64,
-    /// Sessions that are behind, and by how many steps.
+    /// Sessions that are behind, in order, and by how many steps.
     pub behind: Vec<(i64, u8)>,
     /// The version, as [`Signature`].
     pub signature: Vec<u8>,
@@ -222,11 +222,16 @@ impl RouteState {
 
     /// The session has said what is known.
     fn is_abreast(&mut self, session: i64) {
-        match self.behind.iter_mut().find(|(known, _)| *known == session) {
-            Some((_, steps)) => *steps = 0,
-            None if session != self.leader => self.behind.push((session, 0)),
-            None => {}
+        match self.place_behind(session) {
+            Ok(known) => self.behind[known].1 = 0,
+            Err(place) if session != self.leader => self.behind.insert(place, (session, 0)),
+            Err(_) => {}
         }
+    }
+
+    /// Where a session is among those behind, or would be: holds come in no certain order.
+    fn place_behind(&self, session: i64) -> Result<usize, usize> {
+        self.behind.binary_search_by_key(&session, |(known, _)| *known)
     }
 
     fn news(&mut self, statement: &Statement<'_>, peer: &PeerState, current: bool) -> Outcome {
@@ -276,10 +281,12 @@ impl RouteState {
         let leader = self.leader;
         self.behind.retain(|(session, _)| *session != except && peer.held_by(*session).is_some());
         for hold in peer.holders(except) {
-            match self.behind.iter_mut().find(|(session, _)| *session == hold.session) {
-                Some((_, steps)) => *steps = steps.saturating_add(1),
-                None if hold.session == leader => self.behind.push((leader, 1)),
-                None => self.behind.push((hold.session, unheard)),
+            match self.place_behind(hold.session) {
+                Ok(known) => self.behind[known].1 = self.behind[known].1.saturating_add(1),
+                Err(place) => {
+                    let steps = if hold.session == leader { 1 } else { unheard };
+                    self.behind.insert(place, (hold.session, steps));
+                }
             }
         }
     }
@@ -607,6 +614,24 @@ mod tests {
         let route = story.route.as_ref().unwrap();
         assert_eq!(route.withdrawn, Some(story.time));
         assert_eq!(story.say(1, Some(V1)), "new", "it does not return, it was withdrawn");
+    }
+
+    #[test]
+    fn a_route_is_the_same_in_whichever_order_the_holds_of_its_peer_were_read() {
+        let tell = |shuffle: bool| {
+            let mut story = Story::default();
+            for session in [1, 2, 3, 4] {
+                story.up(session);
+            }
+            for (session, version) in [(2, V1), (4, V1), (3, V2), (1, V2), (2, V3)] {
+                if shuffle {
+                    story.peer.holds.rotate_left(1);
+                }
+                story.say(session, Some(version));
+            }
+            story.route
+        };
+        assert_eq!(tell(false), tell(true));
     }
 
     #[test]
