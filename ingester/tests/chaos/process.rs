@@ -139,10 +139,12 @@ impl Daemon {
         Some(format!("{} gave up and is started again: {last}", self.name))
     }
 
-    /// The last line of its log.
+    /// The last line of its log, without the details that stand in brackets.
     fn last_words(&self) -> String {
         let log = std::fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&log).lines().last().unwrap_or_default().to_owned()
+        let log = String::from_utf8_lossy(&log);
+        let last = log.lines().last().unwrap_or_default();
+        last.split(" (").next().unwrap_or_default().to_owned()
     }
 
     fn signal(&self, signal: &str) {
