@@ -23,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::random::Random;
 
-/// BMP's message type of a Route Monitoring.
+/// BMP's message types of a Route Monitoring and a Peer Down.
 const ROUTE_MONITORING: u8 = 0;
+const PEER_DOWN: u8 = 2;
 /// Route Monitorings up to this may be an End-of-RIB: the headers, an UPDATE, one attribute.
 const SHORT: usize = 6 + 42 + 40;
 /// As the collectors are configured.
@@ -39,6 +40,8 @@ const TICK: Duration = Duration::from_millis(20);
 pub(crate) struct Stream {
     pub(crate) octets: Bytes,
     pub(crate) messages: usize,
+    /// Peers go down in it, which a router would not tell again in a new session.
+    pub(crate) flaps: bool,
 }
 
 impl Stream {
@@ -66,7 +69,8 @@ impl Stream {
                 chosen || frame.get(5) != Some(&ROUTE_MONITORING) || frame.len() <= SHORT
             })
             .collect();
-        Some(Self { octets: kept.concat().into(), messages: kept.len() })
+        let flaps = kept.iter().any(|frame| frame.get(5) == Some(&PEER_DOWN));
+        Some(Self { octets: kept.concat().into(), messages: kept.len(), flaps })
     }
 }
 
@@ -106,6 +110,10 @@ impl Session {
                 () = self.reconnect.notified() => {}
                 () = self.play(&mut writer, rest) => {}
             }
+            // What it has said is read before it says it again: a session that ends while
+            // another tells of what came after it is more than the ingester can sort out.
+            let _ = writer.shutdown().await;
+            let _ = reader.read(&mut buffer).await;
         }
     }
 
