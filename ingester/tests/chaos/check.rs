@@ -19,6 +19,20 @@ const SHOWN: usize = 5;
 const LEFT_OUT: &str =
     "'{peer_id,session,sequence,since,heard,first_seen,epoch_seen,changes,withdrawals}'::text[]";
 
+/// Since when a peer's routes are sure, where a session that has died still holds it: since the
+/// latest Peer Up of one that lives. Its Peer Down before that did not end the epoch, and what
+/// has not come again is gone only with the end of the dump, which an empty table does not
+/// have ("What cannot be told" in docs/sessions.md).
+const SURE: &str = "sure as ( \
+    select h.peer_id, \
+        max(h.began) filter (where s.ended is null and s.silent_since is null) as since \
+    from peer_holds h \
+    join peers p on p.id = h.peer_id \
+    join bmp_sessions s on s.router_id = p.router_id and s.session = h.session \
+    where h.up \
+    group by h.peer_id \
+    having bool_or(s.ended is not null or s.silent_since is not null))";
+
 /// What the routers hold, as the database tells it: rows in order, by name.
 pub(crate) type Held = BTreeMap<String, Vec<String>>;
 
@@ -27,7 +41,10 @@ pub(crate) async fn held(bed: &Bed) -> Held {
     let mut connection = bed.database.connect().await.unwrap();
     let mut held = Held::new();
     for view in ["current_routes", "current_evpn_routes", "current_other_routes"] {
-        let sql = format!("select (to_jsonb(v) - {LEFT_OUT})::text from {view} v");
+        let sql = format!(
+            "with {SURE} select (to_jsonb(v) - {LEFT_OUT})::text from {view} v \
+             left join sure using (peer_id) where sure.since is null or v.heard >= sure.since"
+        );
         held.insert(view.to_owned(), rows(&mut connection, sql).await);
     }
     for table in ["routes", "evpn_routes", "other_routes"] {
