@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check interop bench fuzz down fmt lint stack
+.PHONY: help demo test check interop bench fuzz chaos down fmt lint stack
 
 help: ## what can be made here
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ bench: ## a full table from TCP to committed rows: rates, CPU, memory and sizes 
 
 fuzz: ## every fuzz target of the decoders; FUZZ_SECONDS=600 make fuzz gives each ten minutes
 	@compose/fuzz --seconds $${FUZZ_SECONDS:-60}
+
+chaos: ## everything killed and paused at random; CHAOS_SECONDS=3600 CHAOS_SEED=1 make chaos
+	@compose/chaos
 
 stack: ## only Kafka and TimescaleDB, for development
 	@compose/stack up

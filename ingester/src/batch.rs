@@ -25,6 +25,8 @@ pub struct Limits {
 struct Record {
     partition: i32,
     offset: i64,
+    /// Receive time of its event, where it is one.
+    received: Option<i64>,
     end: Mark,
 }
 
@@ -37,6 +39,8 @@ pub struct Advance {
     pub from: i64,
     /// What it then holds.
     pub to: i64,
+    /// Receive time of the latest of its events, in microseconds since 1970.
+    pub received: Option<i64>,
 }
 
 /// Records in the order read, as rows.
@@ -54,8 +58,8 @@ pub struct Batch {
     opened: Option<Instant>,
     /// The rows hold the database's ids in place of slots.
     has_ids: bool,
-    /// Receive time of the first and of the latest event.
-    heard: Option<(i64, i64)>,
+    /// Receive time of the first event.
+    heard: Option<i64>,
 }
 
 impl Batch {
@@ -68,11 +72,11 @@ impl Batch {
             self.starts.push((partition, from));
         }
         if let Some(time) = received_at {
-            let (first, latest) = self.heard.unwrap_or((time, time));
-            self.heard = Some((first.min(time), latest.max(time)));
+            self.heard = Some(self.heard.map_or(time, |first| first.min(time)));
         }
         self.opened.get_or_insert_with(Instant::now);
-        self.records.push(Record { partition, offset, end: self.rows.mark() });
+        let end = self.rows.mark();
+        self.records.push(Record { partition, offset, received: received_at, end });
     }
 
     /// How many records it holds.
@@ -101,9 +105,9 @@ impl Batch {
         self.opened.map(|opened| opened + limits.age)
     }
 
-    /// Receive times of the first and the latest event, in microseconds since 1970.
+    /// Receive time of the first event, in microseconds since 1970.
     #[must_use]
-    pub fn heard(&self) -> Option<(i64, i64)> {
+    pub fn heard(&self) -> Option<i64> {
         self.heard
     }
 
@@ -133,7 +137,7 @@ impl Batch {
         let mut advances: Vec<Advance> = self
             .starts
             .iter()
-            .map(|(partition, from)| Advance { partition: *partition, from: *from, to: *from })
+            .map(|&(partition, from)| Advance { partition, from, to: from, received: None })
             .collect();
         for (index, record) in self.records[..records.end].iter().enumerate() {
             // Few partitions share a batch: a search is cheaper than a map.
@@ -142,6 +146,8 @@ impl Batch {
             {
                 if index < records.start {
                     advance.from = record.offset + 1;
+                } else {
+                    advance.received = advance.received.max(record.received);
                 }
                 advance.to = record.offset + 1;
             }
@@ -183,14 +189,24 @@ mod tests {
     #[test]
     fn a_part_of_a_batch_advances_from_where_the_part_before_it_ended() {
         let mut batch = Batch::default();
-        for (partition, from, offset) in [(3, 10, 10), (7, 0, 4), (3, 11, 11), (7, 5, 5)] {
-            batch.push(partition, from, offset, None);
+        for (partition, from, offset, time) in
+            [(3, 10, 10, Some(500)), (7, 0, 4, Some(300)), (3, 11, 11, Some(200)), (7, 5, 5, None)]
+        {
+            batch.push(partition, from, offset, time);
         }
-        let advance = |partition, from, to| Advance { partition, from, to };
-        assert_eq!(batch.advances(&(0..4)), [advance(3, 10, 12), advance(7, 0, 6)]);
-        assert_eq!(batch.advances(&(0..1)), [advance(3, 10, 11)]);
-        assert_eq!(batch.advances(&(1..3)), [advance(3, 11, 12), advance(7, 0, 5)]);
-        assert_eq!(batch.advances(&(3..4)), [advance(7, 5, 6)]);
+        // The times, too, are each partition's own, and those of the part.
+        let advance = |partition, from, to, received| Advance { partition, from, to, received };
+        assert_eq!(
+            batch.advances(&(0..4)),
+            [advance(3, 10, 12, Some(500)), advance(7, 0, 6, Some(300))]
+        );
+        assert_eq!(batch.advances(&(0..1)), [advance(3, 10, 11, Some(500))]);
+        assert_eq!(
+            batch.advances(&(1..3)),
+            [advance(3, 11, 12, Some(200)), advance(7, 0, 5, Some(300))]
+        );
+        assert_eq!(batch.advances(&(3..4)), [advance(7, 5, 6, None)]);
+        assert_eq!(batch.heard(), Some(200));
     }
 
     #[test]

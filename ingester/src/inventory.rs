@@ -214,8 +214,10 @@ impl NewPeers {
     }
 
     async fn insert(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        // The router may have been known by a later event, of another partition.
         sqlx::query(
-            "insert into peers (router_id, type, distinguisher, address, loc_rib_bgp_id, \
+            "with inserted as ( \
+             insert into peers (router_id, type, distinguisher, address, loc_rib_bgp_id, \
                  loc_rib_name, asn, bgp_id, first_heard) \
              select router_id, type, distinguisher, address::inet, loc_rib_bgp_id::inet, \
                  loc_rib_name, asn, bgp_id::inet, \
@@ -225,7 +227,12 @@ impl NewPeers {
                  as n (router_id, type, distinguisher, address, loc_rib_bgp_id, loc_rib_name, \
                      asn, bgp_id, heard) \
              order by router_id, type, distinguisher, address, loc_rib_bgp_id, loc_rib_name \
-             on conflict do nothing",
+             on conflict do nothing \
+             returning router_id, first_heard \
+             ) \
+             update routers r set first_heard = n.first_heard \
+             from (select router_id, min(first_heard) as first_heard from inserted group by 1) as n \
+             where r.id = n.router_id and r.first_heard > n.first_heard",
         )
         .bind(&self.routers)
         .bind(&self.kinds)

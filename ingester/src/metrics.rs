@@ -157,7 +157,7 @@ impl Metrics {
         self.echoes.inc_by(written.counts.echoes);
         self.batch_records.observe(as_f64(records as u64));
         self.batch_rows.observe(as_f64(rows));
-        if let Some((oldest, _)) = batch.heard() {
+        if let Some(oldest) = batch.heard() {
             let delay = u64::try_from(now.saturating_sub(oldest)).unwrap_or_default();
             self.delay_seconds.observe(Duration::from_micros(delay).as_secs_f64());
         }

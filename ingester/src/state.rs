@@ -120,16 +120,20 @@ async fn apply_routers(
              address = coalesce(n.address::inet, r.address), \
              sys_name = coalesce(n.sys_name, r.sys_name), \
              sys_descr = coalesce(n.sys_descr, r.sys_descr), \
+             first_heard = least(r.first_heard, \
+                 timestamptz 'epoch' + n.first_heard * interval '1 microsecond'), \
              last_heard = greatest(r.last_heard, \
                  timestamptz 'epoch' + n.heard * interval '1 microsecond') \
-         from unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::bigint[]) \
-             as n (id, address, sys_name, sys_descr, heard) \
+         from unnest($1::integer[], $2::text[], $3::text[], $4::text[], $5::bigint[], \
+                 $6::bigint[]) \
+             as n (id, address, sys_name, sys_descr, first_heard, heard) \
          where r.id = n.id",
     )
     .bind(routers.keys().copied().collect::<Vec<_>>())
     .bind(column(&routers, |r| r.address.map(|address| address.to_string())))
     .bind(column(&routers, |r| r.sys_name.as_deref().map(clean)))
     .bind(column(&routers, |r| r.sys_descr.as_deref().map(clean)))
+    .bind(column(&routers, |r| r.first_heard))
     .bind(column(&routers, |r| r.heard))
     .execute(connection)
     .await?;

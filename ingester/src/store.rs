@@ -147,7 +147,7 @@ impl Store {
         }
         let advances = batch.advances(&records);
         let mut transaction = connection.begin().await?;
-        let moved = advance(&mut transaction, &self.topic, &advances, batch.heard()).await?;
+        let moved = advance(&mut transaction, &self.topic, &advances).await?;
         if moved != advances.len() as u64 {
             transaction.rollback().await?;
             let stored = offsets(connection, &self.topic).await?;
@@ -215,23 +215,23 @@ async fn advance(
     connection: &mut PgConnection,
     topic: &str,
     advances: &[Advance],
-    heard: Option<(i64, i64)>,
 ) -> sqlx::Result<u64> {
     let column = |get: fn(&Advance) -> i64| advances.iter().map(get).collect::<Vec<_>>();
     let done = sqlx::query(
         "update ingest_offsets as o set \
              next_offset = n.next, \
              last_received = greatest(o.last_received, \
-                 timestamptz 'epoch' + $5::bigint * interval '1 microsecond'), \
+                 timestamptz 'epoch' + n.received * interval '1 microsecond'), \
              updated = now() \
-         from unnest($2::integer[], $3::bigint[], $4::bigint[]) as n (partition, expected, next) \
+         from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+             as n (partition, expected, next, received) \
          where o.topic = $1 and o.partition = n.partition and o.next_offset = n.expected",
     )
     .bind(topic)
     .bind(advances.iter().map(|advance| advance.partition).collect::<Vec<_>>())
     .bind(column(|advance| advance.from))
     .bind(column(|advance| advance.to))
-    .bind(heard.map(|(_, latest)| latest))
+    .bind(advances.iter().map(|advance| advance.received).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(done.rows_affected())

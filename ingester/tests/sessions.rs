@@ -168,6 +168,27 @@ async fn a_partition_that_is_behind_is_judged_by_the_time_of_what_was_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_router_is_known_since_its_first_event_in_whichever_order_partitions_are_read() {
+    let bed = Bed::new(1).await;
+    let mut router = Speaker::new(1, 1);
+    // The second and the third event are of partitions that are read later than the first.
+    let mut events = [up(&mut router), up(&mut router), up(&mut router)];
+    events[1].peer.as_mut().unwrap().address = bytes::Bytes::from_static(&[198, 51, 100, 2]);
+    events[2] = router.event(Body::RouterUp(RouterUp::default()));
+    let ingester = bed.ingester(&[]);
+    let producer = bed.producer();
+    for (late, event) in events.iter_mut().enumerate() {
+        event.received_at = common::START + 30_000_000 - late as u64 * 10_000_000;
+        producer.send(event);
+        producer.flush();
+        bed.wait_until_stored().await;
+        let first = "select max(last_received) - first_heard from ingest_offsets, routers group by first_heard";
+        assert_eq!(bed.text(first).await, format!("00:00:{late}0"), "{late}");
+    }
+    assert_eq!(ingester.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_that_are_missing_or_come_twice_are_seen() {
     let bed = Bed::new(1).await;
     let mut router = Speaker::new(1, 1);

@@ -8,11 +8,16 @@
 //!
 //! 1. what the session says is what is known: an echo;
 //! 2. the session came up after the known version began: it knows better, news;
-//! 3. both have the router's time, and they differ: the later is the truth;
+//! 3. both have the router's time, more than a millisecond apart: the later is the truth;
 //! 4. how many steps the session is behind: each but the last is past.
 
 use super::peer::PeerState;
 use crate::rows::{Place, RibTable, Signature};
+
+/// Router times of two sessions that are closer tell nothing, in microseconds: FRR reads two
+/// clocks for each message that it sends, so that one change has one time here and another
+/// there, now the earlier and now the later.
+const JITTER: u64 = 1000;
 
 /// What an event did to the current tables; history rows carry its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +92,7 @@ pub struct RouteState {
     pub withdrawals: i32,
     /// The session whose repetitions are the router's own, not echoes.
     pub leader: i64,
-    /// Sessions that are behind, and by how many steps.
+    /// Sessions that are behind, in order, and by how many steps.
     pub behind: Vec<(i64, u8)>,
     /// The version, as [`Signature`].
     pub signature: Vec<u8>,
@@ -158,16 +163,14 @@ pub fn apply(
         Some(signature) => current && known.signature == signature,
         None => !current,
     };
+    if same && statement.signature.is_none() && known.withdrawn.is_none() {
+        known.stay_ended(place, peer);
+    }
     let leads = known.leader == place.session || peer.held_by(known.leader).is_none();
     if same {
         known.is_abreast(place.session);
         if statement.signature.is_some() {
             known.hear(place);
-        } else if known.withdrawn.is_none() {
-            // It ended with a dump or an epoch; what is said of those later is not to bring
-            // it back.
-            known.withdrawn = Some(place.time);
-            known.router_time = place.router_time;
         }
         if !leads {
             return Outcome::Echo;
@@ -194,7 +197,7 @@ impl RouteState {
             return false;
         }
         if let (Some(known), Some(said)) = (self.router_time, place.router_time)
-            && known != said
+            && known.abs_diff(said) > JITTER
         {
             return said < known;
         }
@@ -208,13 +211,27 @@ impl RouteState {
         }
     }
 
+    /// It ended with a dump or an epoch, and now the session withdraws it: what others still say
+    /// of the time before is not to bring it back, and what the session says next is news.
+    fn stay_ended(&mut self, place: &Place, peer: &PeerState) {
+        self.withdrawn = Some(place.time);
+        self.router_time = place.router_time;
+        self.fall_behind(peer, place.session, 2);
+        self.leader = place.session;
+    }
+
     /// The session has said what is known.
     fn is_abreast(&mut self, session: i64) {
-        match self.behind.iter_mut().find(|(known, _)| *known == session) {
-            Some((_, steps)) => *steps = 0,
-            None if session != self.leader => self.behind.push((session, 0)),
-            None => {}
+        match self.place_behind(session) {
+            Ok(known) => self.behind[known].1 = 0,
+            Err(place) if session != self.leader => self.behind.insert(place, (session, 0)),
+            Err(_) => {}
         }
+    }
+
+    /// Where a session is among those behind, or would be: holds come in no certain order.
+    fn place_behind(&self, session: i64) -> Result<usize, usize> {
+        self.behind.binary_search_by_key(&session, |(known, _)| *known)
     }
 
     fn news(&mut self, statement: &Statement<'_>, peer: &PeerState, current: bool) -> Outcome {
@@ -264,10 +281,12 @@ impl RouteState {
         let leader = self.leader;
         self.behind.retain(|(session, _)| *session != except && peer.held_by(*session).is_some());
         for hold in peer.holders(except) {
-            match self.behind.iter_mut().find(|(session, _)| *session == hold.session) {
-                Some((_, steps)) => *steps = steps.saturating_add(1),
-                None if hold.session == leader => self.behind.push((leader, 1)),
-                None => self.behind.push((hold.session, unheard)),
+            match self.place_behind(hold.session) {
+                Ok(known) => self.behind[known].1 = self.behind[known].1.saturating_add(1),
+                Err(place) => {
+                    let steps = if hold.session == leader { 1 } else { unheard };
+                    self.behind.insert(place, (hold.session, steps));
+                }
             }
         }
     }
@@ -462,9 +481,63 @@ mod tests {
             (1, Some(V2), 35, "past"),
             (1, Some(V1), 40, "echo"),
         ] {
-            story.router_time = Some(at);
+            story.router_time = Some(at * 1_000_000);
             assert_eq!(story.say(session, version), outcome, "{session} {version:?}");
         }
+    }
+
+    #[test]
+    fn router_times_a_few_microseconds_apart_tell_nothing() {
+        // FRR stamps what it sends to two collectors for each anew.
+        let mut story = Story::default();
+        story.up(1);
+        story.up(2);
+        for (session, version, at, outcome) in [
+            (1, Some(V1), 10_000_000, "new"),
+            (2, Some(V1), 10_000_000, "echo"),
+            (1, None, 20_000_010, "withdrawn"),
+            (2, None, 20_000_002, "echo"),
+            // The second goes on before the first, by an earlier stamp.
+            (2, Some(V2), 20_000_008, "new"),
+            (1, Some(V2), 20_000_013, "echo"),
+            (1, None, 30_000_000, "withdrawn"),
+            (1, Some(V1), 30_000_002, "new"),
+            // The second follows, by later stamps.
+            (2, None, 30_001_002, "past"),
+            (2, Some(V1), 30_001_002, "echo"),
+            // More than a millisecond is an answer.
+            (1, Some(V2), 40_000_000, "changed"),
+            (2, Some(V3), 39_998_999, "past"),
+        ] {
+            story.router_time = Some(at);
+            assert_eq!(story.say(session, version), outcome, "{session} {version:?} {at}");
+        }
+    }
+
+    #[test]
+    fn a_session_leads_from_its_own_withdrawal_of_a_route_that_a_dump_has_ended() {
+        let mut story = Story::default();
+        story.up(1);
+        story.up(2);
+        story.router_time = Some(10_000_000);
+        assert_eq!(story.say(2, Some(V1)), "new");
+        assert_eq!(story.say(1, Some(V1)), "echo");
+        // The first comes back without it, while the second still repeats what was.
+        story.down(1);
+        story.up(1);
+        story.dump_over(1);
+        for (session, version, at, outcome) in [
+            (1, None, 20_000_000, "withdrawn-unknown"),
+            (2, Some(V1), 10_000_000, "past"),
+            (1, Some(V2), 20_000_000, "new"),
+            (2, Some(V1), 10_000_000, "past"),
+            (2, None, 20_000_000, "past"),
+            (2, Some(V2), 20_000_000, "echo"),
+        ] {
+            story.router_time = Some(at);
+            assert_eq!(story.say(session, version), outcome, "{session} {version:?} {at}");
+        }
+        assert_eq!(story.current(), Some(V2));
     }
 
     #[test]
@@ -541,6 +614,24 @@ mod tests {
         let route = story.route.as_ref().unwrap();
         assert_eq!(route.withdrawn, Some(story.time));
         assert_eq!(story.say(1, Some(V1)), "new", "it does not return, it was withdrawn");
+    }
+
+    #[test]
+    fn a_route_is_the_same_in_whichever_order_the_holds_of_its_peer_were_read() {
+        let tell = |shuffle: bool| {
+            let mut story = Story::default();
+            for session in [1, 2, 3, 4] {
+                story.up(session);
+            }
+            for (session, version) in [(2, V1), (4, V1), (3, V2), (1, V2), (2, V3)] {
+                if shuffle {
+                    story.peer.holds.rotate_left(1);
+                }
+                story.say(session, Some(version));
+            }
+            story.route
+        };
+        assert_eq!(tell(false), tell(true));
     }
 
     #[test]

@@ -227,6 +227,8 @@ fn unpack(state: &[u8], route: &mut RouteState) -> Option<()> {
         route.behind.push((i64::from_be_bytes(*session), *steps));
         rest = after;
     }
+    // Rows that an earlier version has written have them in another order.
+    route.behind.sort_unstable();
     route.signature = rest.to_vec();
     Some(())
 }

@@ -16,7 +16,9 @@ pub struct SessionChange {
     pub collector: String,
     /// Where the session came from.
     pub address: Option<IpAddr>,
-    /// Receive time of the event, in microseconds since 1970.
+    /// Receive time of the first of the events, in microseconds since 1970.
+    pub first_heard: i64,
+    /// Receive time of the latest.
     pub heard: i64,
     /// The port that the session came from.
     pub remote_port: Option<i32>,
@@ -52,6 +54,7 @@ impl SessionChange {
         }
         self.partition = later.partition;
         self.collector.clone_from(&later.collector);
+        self.first_heard = self.first_heard.min(later.first_heard);
         self.heard = self.heard.max(later.heard);
         over(&mut self.address, later.address.as_ref());
         over(&mut self.remote_port, later.remote_port.as_ref());

@@ -61,6 +61,7 @@ fn append(
             partition,
             collector: event.collector.clone(),
             address: record::ip(&event.router_address),
+            first_heard: time,
             heard: time,
             ..change
         };

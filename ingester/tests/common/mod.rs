@@ -29,6 +29,42 @@ pub const START: u64 = 1_780_000_000_000_000;
 /// How long anything may take before a test gives up: machines are slow, hangs are hangs.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Whatever is the same in two databases that were written from the same topic, as rows with a
+/// `peer_id`.
+pub const TABLES: [&str; 15] = [
+    "route_events",
+    "evpn_events",
+    "other_events",
+    "peer_events",
+    "stats_reports",
+    "mirrored_messages",
+    "(select id as peer_id, first_heard, up, since, session, sequence, down_reason, epoch \
+      from peers)",
+    "peer_holds",
+    "peer_epochs",
+    "rib_dumps",
+    "event_gaps",
+    "routes",
+    "evpn_routes",
+    "other_routes",
+    // Which of its peers was heard first, and has the lowest id, is chance.
+    "(select (select p.id from peers p where p.router_id = s.router_id \
+              order by p.type, p.distinguisher, p.address, p.loc_rib_bgp_id limit 1) \
+          as peer_id, s.* from bmp_sessions s)",
+];
+
+/// Router and peer of a row `e` of [`TABLES`], by their identities.
+pub const WHOSE: &str = "(r.identity || ' ' || p.type || ' ' || p.distinguisher || ' ' \
+    || coalesce(p.address::text, '') || coalesce(p.loc_rib_bgp_id::text, '') \
+    || coalesce(p.loc_rib_name, ''))";
+
+/// What it says but for the numbers of router and peer, which are chance.
+pub const ROW: &str = "(to_jsonb(e) - 'peer_id' - 'router_id')";
+
+/// What both need behind the table's name.
+pub const OF_PEERS: &str =
+    "e join peers p on p.id = e.peer_id join routers r on r.id = p.router_id";
+
 pub fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ribstream-ingester"))
 }
@@ -62,10 +98,15 @@ impl Bed {
 
     /// The same topic, into another database.
     pub async fn beside(&self) -> Self {
+        self.beside_in(Database::fresh().await.unwrap()).await
+    }
+
+    /// The same topic, into this database.
+    pub async fn beside_in(&self, database: Database) -> Self {
         let group = topic("beside");
         let bed = Self {
             kafka: self.kafka.clone(),
-            database: Database::fresh().await.unwrap(),
+            database,
             topic: self.topic.clone(),
             dead_letter: format!("{group}-dead"),
             partitions: self.partitions,
@@ -82,6 +123,23 @@ impl Bed {
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
+    /// What an ingester of this topic into this database is told, but for where it serves its
+    /// metrics.
+    pub fn arguments(&self) -> Vec<String> {
+        self.arguments_of(&self.group, self.database.url())
+    }
+
+    fn arguments_of(&self, group: &str, database: &str) -> Vec<String> {
+        let topics = ["--topic-events", &self.topic, "--topic-dead-letter", &self.dead_letter];
+        ["run", "--group", group, "--kafka", self.kafka.brokers(), "--database-url", database]
+            .into_iter()
+            .chain(topics)
+            // Dead members are replaced as fast as the broker allows.
+            .chain(["--kafka-property", "session.timeout.ms=6000,heartbeat.interval.ms=500"])
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Starts an ingester.
     pub fn ingester(&self, arguments: &[&str]) -> Ingester {
         Ingester::spawn(self.command().args(["--http", "127.0.0.1:0"]).args(arguments))
@@ -95,12 +153,7 @@ impl Bed {
     /// The same of another group, or with another way to the database.
     pub fn command_of(&self, group: &str, database: &str) -> Command {
         let mut command = binary();
-        command
-            .args(["run", "--group", group, "--database-url", database])
-            .args(["--kafka", self.kafka.brokers(), "--topic-events", &self.topic])
-            .args(["--topic-dead-letter", &self.dead_letter])
-            // Dead members are replaced as fast as the broker allows.
-            .args(["--kafka-property", "session.timeout.ms=6000,heartbeat.interval.ms=500"]);
+        command.args(self.arguments_of(group, database));
         command
     }
 
@@ -135,7 +188,7 @@ impl Bed {
     }
 
     /// How many records of each partition of the topic are in the database.
-    async fn positions(&self) -> Vec<i64> {
+    pub async fn positions(&self) -> Vec<i64> {
         let mut connection = self.database.connect().await.unwrap();
         sqlx::query_scalar(
             "select coalesce(o.next_offset, 0) from generate_series(0, $2 - 1) as number \
@@ -176,34 +229,10 @@ impl Bed {
     pub async fn digest(&self) -> Vec<(String, i64, String)> {
         let mut connection = self.database.connect().await.unwrap();
         let mut digests = Vec::new();
-        for table in [
-            "route_events",
-            "evpn_events",
-            "other_events",
-            "peer_events",
-            "stats_reports",
-            "mirrored_messages",
-            "(select id as peer_id, first_heard, up, since, session, sequence, down_reason, epoch \
-              from peers)",
-            "peer_holds",
-            "peer_epochs",
-            "rib_dumps",
-            "event_gaps",
-            "routes",
-            "evpn_routes",
-            "other_routes",
-            // Which of its peers was heard first, and has the lowest id, is chance.
-            "(select (select p.id from peers p where p.router_id = s.router_id \
-                      order by p.type, p.distinguisher, p.address, p.loc_rib_bgp_id limit 1) \
-                  as peer_id, s.* from bmp_sessions s)",
-        ] {
+        for table in TABLES {
             let sql = format!(
-                "select count(*), coalesce(md5(string_agg(row, '|' order by row)), '') from ( \
-                     select r.identity || p.type || p.distinguisher || coalesce(p.address::text, '') \
-                         || coalesce(p.loc_rib_bgp_id::text, '') || coalesce(p.loc_rib_name, '') \
-                         || (to_jsonb(e) - 'peer_id' - 'router_id')::text as row \
-                     from {table} e join peers p on p.id = e.peer_id \
-                     join routers r on r.id = p.router_id) as rows"
+                "select count(*), coalesce(md5(string_agg(row, '|' order by row)), '') \
+                 from (select {WHOSE} || {ROW}::text as row from {table} {OF_PEERS}) as rows"
             );
             let row = sqlx::query(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap();
             digests.push((table.to_owned(), row.get(0), row.get(1)));
