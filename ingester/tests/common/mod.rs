@@ -182,6 +182,7 @@ impl Bed {
             "peer_holds",
             "peer_epochs",
             "rib_dumps",
+            "dump_events",
             "event_gaps",
             "routes",
             "evpn_routes",
