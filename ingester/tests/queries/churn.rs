@@ -83,7 +83,9 @@ impl Peer {
             assert_eq!(*event, line.said, "{address}, line {number}");
         }
         let mut before = Table::new();
-        first.iter().for_each(|said| tell(&mut before, said));
+        for said in first {
+            tell(&mut before, said);
+        }
         Self { address, times, before, lines }
     }
 
@@ -96,7 +98,9 @@ impl Peer {
     /// The table behind so many lines.
     fn table(&self, lines: usize) -> Table {
         let mut table = self.before.clone();
-        self.lines[..lines].iter().for_each(|line| tell(&mut table, &line.said));
+        for line in &self.lines[..lines] {
+            tell(&mut table, &line.said);
+        }
         table
     }
 
@@ -105,11 +109,10 @@ impl Peer {
         self.times[self.times.len() - self.lines.len() + line]
     }
 
-    /// Moments all over the file.
+    /// Moments all over the file, from its first line on. Behind the last one peers go down, some
+    /// perhaps in the same read.
     fn moments(&self, count: usize) -> Vec<i64> {
-        (0..count)
-            .map(|number| self.moment(number * (self.lines.len() - 1) / (count - 1)))
-            .collect()
+        (0..count).map(|number| self.moment(number * self.lines.len() / count)).collect()
     }
 }
 
@@ -120,7 +123,7 @@ fn at(moment: i64) -> String {
 async fn held(bed: &Bed, moment: i64, peer: &str) -> Table {
     let text = bed
         .text(&format!(
-            "select string_agg(prefix || ' ' || as_path, E'\\n') \
+            "select coalesce(string_agg(prefix || ' ' || as_path, E'\\n'), '') \
              from rib_at({}, of_peer => '{peer}')",
             at(moment)
         ))
