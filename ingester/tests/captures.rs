@@ -2,68 +2,20 @@
 //! the ingester, held against the counts of an independent decoder.
 
 mod common;
+#[path = "common/replay.rs"]
+mod replay;
 
 use std::time::Duration;
 
-use clap::Parser as _;
 use common::Bed;
-use ribstream_collector::{
-    config::{Cli, Command},
-    frame::next_frame,
-    listener, run,
-};
+use replay::{collect, records, store};
 use ribstream_proto::family::AfiSafi;
 use ribstream_testkit::captures::{capture, stats};
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
-use tokio_util::sync::CancellationToken;
 
 /// Views: as the captures' counts name them, and by number.
 const VIEWS: [(&str, i32); 5] =
     [("adjin-pre", 1), ("adjin-post", 2), ("adjout-pre", 3), ("adjout-post", 4), ("locrib", 5)];
-
-/// Sends a stream to a collector, as a router that closes at once, and waits until all that
-/// the collector makes of it is in the topic.
-async fn collect(bed: &Bed, stream: &[u8]) {
-    let arguments = ["ribstream-collector", "run", "--kafka", bed.kafka.brokers()];
-    let topics = ["--topic-events", &bed.topic, "--topic-dead-letter", &bed.dead_letter];
-    let Command::Run(options) = Cli::parse_from(arguments.into_iter().chain(topics)).command else {
-        unreachable!("it says run")
-    };
-    let socket = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let http = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap();
-    let stop = CancellationToken::new();
-    let collector = tokio::spawn(run::run(socket, http, options, stop.clone()));
-    let mut router = TcpStream::connect(address).await.unwrap();
-    router.write_all(stream).await.unwrap();
-    drop(router);
-    // One record a message, and with the first one more the session's end has been told.
-    let messages = i64::try_from(messages(stream)).unwrap();
-    common::wait_for("the end of the session", async || records(bed).await > messages).await;
-    stop.cancel();
-    collector.await.unwrap().unwrap();
-}
-
-async fn records(bed: &Bed) -> i64 {
-    bed.kafka.lengths(&bed.topic).await.unwrap().iter().sum()
-}
-
-fn messages(mut stream: &[u8]) -> usize {
-    let mut count = 0;
-    while let Ok(Some(length)) = next_frame(stream, 1_000_000) {
-        stream = &stream[length..];
-        count += 1;
-    }
-    count
-}
-
-/// Lets an undisturbed ingester store the topic.
-async fn store(bed: &Bed) {
-    let ingester = bed.ingester(&[]);
-    bed.wait_until_stored().await;
-    assert_eq!(ingester.stop(), Some(0));
-}
 
 fn count(value: &Value) -> i64 {
     value.as_i64().unwrap_or_default()

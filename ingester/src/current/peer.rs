@@ -111,8 +111,8 @@ pub struct PeerState {
     pub dumps: BTreeMap<RibTable, Dump>,
     /// Epochs that have begun or ended.
     pub epochs: Vec<Epoch>,
-    /// Dumps to be written.
-    pub new_dumps: Vec<RibTable>,
+    /// Dumps to be written, in order.
+    pub new_dumps: Vec<(RibTable, Dump)>,
     /// Gaps to be written.
     pub gaps: Vec<Gap>,
     /// What the latest Peer Up or Peer Down said by the way.
@@ -205,7 +205,7 @@ impl PeerState {
             return;
         }
         self.dumps.insert(table, dump);
-        self.new_dumps.push(table);
+        self.new_dumps.push((table, dump));
     }
 
     /// Whether any session holds it.

@@ -579,21 +579,26 @@ async fn write_dumps(
     connection: &mut PgConnection,
     peers: &[(i32, &PeerState)],
 ) -> sqlx::Result<()> {
-    let dumps = each(peers, |peer| {
-        let tables: BTreeSet<RibTable> = peer.new_dumps.iter().copied().collect();
-        tables.into_iter().filter_map(|table| Some((table, *peer.dumps.get(&table)?))).collect()
-    });
+    let dumps = each(peers, |peer| peer.new_dumps.iter().collect());
     if dumps.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "insert into rib_dumps (peer_id, view, afi, safi, session, sequence, began, ended) \
-         select peer_id, view, afi, safi, session, sequence, \
-             timestamptz 'epoch' + began * interval '1 microsecond', \
-             timestamptz 'epoch' + ended * interval '1 microsecond' \
-         from unnest($1::integer[], $2::smallint[], $3::integer[], $4::smallint[], $5::bigint[], \
-             $6::bigint[], $7::bigint[], $8::bigint[]) \
-             as n (peer_id, view, afi, safi, session, sequence, began, ended) \
+        "with n as ( \
+             select peer_id, view, afi, safi, session, sequence, \
+                 timestamptz 'epoch' + began * interval '1 microsecond' as began, \
+                 timestamptz 'epoch' + ended * interval '1 microsecond' as ended, place \
+             from unnest($1::integer[], $2::smallint[], $3::integer[], $4::smallint[], \
+                 $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) with ordinality \
+                 as n (peer_id, view, afi, safi, session, sequence, began, ended, place) \
+         ), history as ( \
+             insert into dump_events (time, session, sequence, peer_id, view, afi, safi, began) \
+             select ended, session, sequence, peer_id, view, afi, safi, began from n \
+         ) \
+         insert into rib_dumps (peer_id, view, afi, safi, session, sequence, began, ended) \
+         select distinct on (peer_id, view, afi, safi) \
+             peer_id, view, afi, safi, session, sequence, began, ended \
+         from n order by peer_id, view, afi, safi, place desc \
          on conflict (peer_id, view, afi, safi) do update set session = excluded.session, \
              sequence = excluded.sequence, began = excluded.began, ended = excluded.ended",
     )

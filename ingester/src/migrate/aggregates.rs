@@ -126,7 +126,9 @@ impl Aggregate {
     }
 
     fn digest(&self) -> String {
-        Sha256::digest(self.create()).iter().take(16).map(|octet| format!("{octet:02x}")).collect()
+        let digest = Sha256::digest(self.create());
+        let short = digest.first_chunk().map_or(0, |octets| u128::from_be_bytes(*octets));
+        format!("{short:032x}")
     }
 }
 

@@ -19,6 +19,7 @@ mod range;
 mod scratch;
 
 use std::{
+    fmt::Write as _,
     io::{self, IsTerminal as _, Write as _},
     sync::Arc,
     time::Duration,
@@ -134,15 +135,14 @@ pub async fn run(
         for (number, change) in changes.iter().enumerate() {
             let merge::Changed { table, deleted, inserted } = change;
             let comma = if number == 0 { "" } else { "; " };
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "{comma}{table}: {deleted} rows {would}deleted, {inserted} {would}written"
-            ));
+            );
         }
         if replay.skipped > 0 {
-            text.push_str(&format!(
-                "; {} records have no rows, as when they were parked",
-                replay.skipped
-            ));
+            let skipped = replay.skipped;
+            let _ = write!(text, "; {skipped} records have no rows, as when they were parked");
         }
         bar.suspend(|| {
             // Nobody may be there to read it.
@@ -153,6 +153,7 @@ pub async fn run(
     merge::end(&mut connection).await.map_err(failed)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: sqlx::Error) -> anyhow::Error {
     anyhow!("database: {}", describe(&error))
 }
@@ -179,7 +180,7 @@ fn partitions(consumer: &BaseConsumer, options: &ReplayOptions) -> anyhow::Resul
         .fetch_metadata(Some(topic), TIMEOUT)
         .map_err(|error| options.kafka.explain(&error))?;
     let known = metadata.topics().first().map_or(&[][..], |topic| topic.partitions());
-    let mut known: Vec<i32> = known.iter().map(|partition| partition.id()).collect();
+    let mut known: Vec<i32> = known.iter().map(rdkafka::metadata::MetadataPartition::id).collect();
     known.sort_unstable();
     if known.is_empty() {
         bail!("there is no topic {topic} at {}; check --topic-events", options.kafka.brokers);

@@ -1,6 +1,6 @@
 //! The tables that a replay works out: in a schema of their own, beside the real ones.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt::Write as _};
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, postgres::PgConnectOptions};
 
@@ -30,7 +30,8 @@ pub(super) const HISTORY: [&str; 6] = [
 pub(super) const CURRENT: [&str; 3] = ["routes", "evpn_routes", "other_routes"];
 
 /// The tables that say who held a peer.
-pub(super) const PEERS: [&str; 4] = ["peer_holds", "peer_epochs", "rib_dumps", "event_gaps"];
+pub(super) const PEERS: [&str; 5] =
+    ["peer_holds", "peer_epochs", "rib_dumps", "dump_events", "event_gaps"];
 
 /// Peers of which the database knew before the first record that Kafka has of them. None,
 /// where that record is the first there ever was.
@@ -42,7 +43,7 @@ const SEEDED: &str = "insert into seeded
         and p.epoch > 0";
 
 /// What was known of them then, as far as the tables still tell.
-const SEED: [&str; 8] = [
+const SEED: [&str; 9] = [
     "insert into peer_holds
         select h.* from public.peer_holds h join new_peers n using (peer_id)
         where h.began < n.first",
@@ -55,9 +56,14 @@ const SEED: [&str; 8] = [
     "update peer_epochs e set ended = null, end_session = null, end_sequence = null,
             end_reason = null
         from new_peers n where n.peer_id = e.peer_id and e.ended >= n.first",
-    "insert into rib_dumps
-        select d.* from public.rib_dumps d join new_peers n using (peer_id)
-        where d.ended < n.first",
+    "insert into dump_events
+        select d.* from public.dump_events d join new_peers n using (peer_id)
+        where d.time < n.first",
+    "insert into rib_dumps (peer_id, view, afi, safi, session, sequence, began, ended)
+        select distinct on (peer_id, view, afi, safi)
+            peer_id, view, afi, safi, session, sequence, began, time
+        from dump_events join new_peers n using (peer_id)
+        order by peer_id, view, afi, safi, began desc, time desc",
     "insert into event_gaps
         select g.* from public.event_gaps g join new_peers n using (peer_id)
         where g.time < n.first",
@@ -91,12 +97,13 @@ impl Scratch {
              create temporary table new_peers (peer_id integer primary key, first timestamptz); "
         );
         for table in HISTORY {
-            sql.push_str(&format!("create unlogged table {table} (like public.{table}); "));
+            let _ = write!(sql, "create unlogged table {table} (like public.{table}); ");
         }
         for table in PEERS.iter().chain(&CURRENT).chain(&["peers", "routers", "bmp_sessions"]) {
-            sql.push_str(&format!(
+            let _ = write!(
+                sql,
                 "create unlogged table {table} (like public.{table} including indexes); "
-            ));
+            );
         }
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
         current::prepare(&mut connection).await?;
@@ -119,7 +126,8 @@ impl Scratch {
         self.meet(database, batch, inventory).await?;
         let history = if kept { History::Kept } else { History::Left };
         let mut refused = 0;
-        let mut parts = vec![0..batch.len()];
+        let all = 0..batch.len();
+        let mut parts = vec![all];
         while let Some(part) = parts.pop() {
             let mut transaction = self.connection.begin().await?;
             let written = async {

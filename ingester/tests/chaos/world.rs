@@ -324,7 +324,8 @@ pub(crate) fn ingester(
     logs: &Path,
 ) -> Daemon {
     let mut arguments = bed.arguments();
-    arguments.extend(["--session-silence", SILENCE, "--batch-rows", "5000"].map(str::to_owned));
+    let more = ["--http", "127.0.0.1:0", "--session-silence", SILENCE, "--batch-rows", "5000"];
+    arguments.extend(more.map(str::to_owned));
     if let Some(instance) = instance {
         arguments.push("--kafka-property".to_owned());
         arguments.push(format!("group.instance.id={instance}"));

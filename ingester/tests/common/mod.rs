@@ -31,7 +31,7 @@ pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Whatever is the same in two databases that were written from the same topic, as rows with a
 /// `peer_id`.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 16] = [
     "route_events",
     "evpn_events",
     "other_events",
@@ -43,6 +43,7 @@ pub const TABLES: [&str; 15] = [
     "peer_holds",
     "peer_epochs",
     "rib_dumps",
+    "dump_events",
     "event_gaps",
     "routes",
     "evpn_routes",
