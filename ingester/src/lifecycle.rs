@@ -14,9 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     migrate::aggregates::{Edition, edition},
-    rows::Table,
     store::{connect, describe},
 };
+
+/// The hypertables, and whether they are large enough for the columnstore.
+const TABLES: [(&str, bool); 7] = [
+    ("route_events", true),
+    ("evpn_events", true),
+    ("other_events", true),
+    ("peer_events", true),
+    ("stats_reports", true),
+    ("mirrored_messages", true),
+    ("dump_events", false),
+];
 
 /// Names the lock: "ribkeep" in octets.
 const LOCK: i64 = 0x72_6962_6b65_6570;
@@ -34,7 +44,7 @@ pub struct LifecycleOptions {
         value_parser = retention)]
     pub retention: Duration,
     /// The same for some tables, as TABLE=DURATION: route_events, evpn_events, other_events,
-    /// peer_events, stats_reports, mirrored_messages
+    /// peer_events, stats_reports, mirrored_messages, dump_events
     #[arg(
         long,
         env = "RIBSTREAM_RETENTION_OF",
@@ -52,7 +62,7 @@ pub struct LifecycleOptions {
 /// How long one table is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetentionOf {
-    table: Table,
+    table: &'static str,
     keep: Duration,
 }
 
@@ -63,8 +73,8 @@ impl FromStr for RetentionOf {
         let Some((name, keep)) = text.split_once('=') else {
             return Err(format!("{text:?} is not TABLE=DURATION; write route_events=400d"));
         };
-        let table = Table::ALL.into_iter().find(|table| table.name() == name).ok_or_else(|| {
-            let names = Table::ALL.map(Table::name).join(", ");
+        let (table, _) = TABLES.into_iter().find(|(table, _)| *table == name).ok_or_else(|| {
+            let names = TABLES.map(|(table, _)| table).join(", ");
             format!("there is no table {name:?} with history; there are {names}")
         })?;
         Ok(Self { table, keep: retention(keep)? })
@@ -73,7 +83,7 @@ impl FromStr for RetentionOf {
 
 impl fmt::Display for RetentionOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}s", self.table.name(), self.keep.as_secs())
+        write!(f, "{}={}s", self.table, self.keep.as_secs())
     }
 }
 
@@ -90,7 +100,7 @@ fn retention(text: &str) -> Result<Duration, String> {
 
 impl LifecycleOptions {
     /// How long a table is kept; nothing where for ever.
-    fn keep(&self, table: Table) -> Option<u64> {
+    fn keep(&self, table: &str) -> Option<u64> {
         let of = self.retention_of.iter().rev().find(|of| of.table == table);
         Some(of.map_or(self.retention, |of| of.keep).as_secs()).filter(|keep| *keep > 0)
     }
@@ -101,8 +111,8 @@ impl LifecycleOptions {
     pub fn policies(&self) -> Vec<String> {
         let after = Some(self.columnstore_after.as_secs()).filter(|after| *after > 0);
         let mut statements = Vec::new();
-        for table in Table::ALL {
-            let name = table.name();
+        for (name, large) in TABLES {
+            let after = after.filter(|_| large);
             // One transaction: never without a policy.
             let policy = |kind: &str, key: &str, seconds: Option<u64>| {
                 let add = seconds.map_or_else(String::new, |seconds| {
@@ -128,7 +138,7 @@ impl LifecycleOptions {
                      end if; {add} end $$"
                 )
             };
-            statements.push(policy("retention", "drop_after", self.keep(table)));
+            statements.push(policy("retention", "drop_after", self.keep(name)));
             if after.is_some() {
                 // The columns that have an index get a sparse one by themselves.
                 statements.push(format!(
@@ -199,9 +209,8 @@ async fn drop_chunks(
             .fetch_one(&mut *connection)
             .await?;
     let Some(now) = now else { return Ok(()) };
-    for table in Table::ALL {
-        let Some(keep) = options.keep(table) else { continue };
-        let name = table.name();
+    for (name, _) in TABLES {
+        let Some(keep) = options.keep(name) else { continue };
         let sql = format!(
             "select drop_chunks('{name}', timestamptz '{now}' - interval '{keep} seconds')"
         );
@@ -240,7 +249,7 @@ mod tests {
             retention_of: vec!["peer_events=0s".parse().unwrap()],
             columnstore_after: Duration::ZERO,
         };
-        assert_eq!(options.keep(Table::PeerEvents), None);
-        assert_eq!(options.keep(Table::RouteEvents), Some(90 * 86_400));
+        assert_eq!(options.keep("peer_events"), None);
+        assert_eq!(options.keep("route_events"), Some(90 * 86_400));
     }
 }

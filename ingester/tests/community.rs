@@ -13,7 +13,7 @@ use ribstream_proto::v1::{Event, PeerUp, RouteUpdate, event::Body};
 use serde_json::{Value, json};
 
 /// Tables with rows, each after those that it refers to.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "routers",
     "peers",
     "bmp_sessions",
@@ -26,6 +26,7 @@ const TABLES: [&str; 12] = [
     "evpn_events",
     "other_events",
     "stats_reports",
+    "dump_events",
 ];
 
 /// Three days of three peers: a dump, then news every few minutes, and flaps.
@@ -75,99 +76,105 @@ fn question(name: &str) -> String {
     format!("select to_jsonb(a)::text as line from {name} a order by 1")
 }
 
+fn exec(statement: impl Into<String>) -> Value {
+    json!(["exec", statement.into()])
+}
+
+/// The schema.
+fn migrations() -> Vec<Value> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+    let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| exec(fs::read_to_string(file).unwrap())).collect()
+}
+
+/// What migrate does after that.
+fn make_aggregates() -> Vec<Value> {
+    let made = aggregates(Edition::Community).into_iter().flat_map(|aggregate| {
+        let refresh = aggregate.refresh.map(|_| refresh(&aggregate.name));
+        [Some(aggregate.create()), Some(aggregate.describe()), refresh, aggregate.policy()]
+    });
+    made.flatten().map(exec).collect()
+}
+
+fn refresh(name: &str) -> String {
+    format!("call refresh_continuous_aggregate('{name}', null, null)")
+}
+
+/// The rows of one database for another: those of before a moment or from then on, with the
+/// former the inventory.
+async fn rows(bed: &Bed, when: &str) -> Vec<Value> {
+    // A midnight: buckets that have begun are kept as they are until the next refresh.
+    let midnight = START / 1_000_000 / 86_400 * 86_400 + 2 * 86_400;
+    let mut steps = Vec::new();
+    for table in TABLES {
+        let hyper = table.ends_with("_events") || table == "stats_reports";
+        let needed = hyper && table != "dump_events";
+        let which = if hyper {
+            format!("where time {when} to_timestamp({midnight})")
+        } else if when == "<" {
+            String::new()
+        } else {
+            continue;
+        };
+        let rows = format!("select jsonb_agg(to_jsonb(t)) from (select * from {table} {which}) t");
+        let rows = bed.text(&rows).await;
+        if rows == "null" {
+            assert!(!needed, "{table} has no rows");
+            continue;
+        }
+        let rows = rows.replace('\'', "''");
+        steps.push(exec(format!(
+            "insert into {table} overriding system value \
+             select r.* from jsonb_populate_recordset(null::{table}, '{rows}'::jsonb) r"
+        )));
+    }
+    steps
+}
+
+/// The history goes to the columnstore, after its policies were put as configured.
+fn store_in_columns() -> Vec<Value> {
+    let mut steps = Vec::new();
+    for (keep, what) in [("90d", "first"), ("90d", "again"), ("200d", "longer")] {
+        steps.extend(policies(keep).into_iter().map(exec));
+        steps.push(json!([format!("policies {what}"), POLICIES]));
+    }
+    for table in ["route_events", "evpn_events", "other_events"] {
+        let compress = format!("select compress_chunk(c)::text from show_chunks('{table}') c");
+        steps.push(json!([format!("chunks of {table}"), compress]));
+    }
+    steps
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn both_editions_give_the_same_answers() {
     let bed = Bed::new(1).await;
     let events: Vec<Event> = (1..=3).flat_map(days).collect();
     bed.store(&events).await;
 
-    let mut steps = Vec::new();
-    let mut exec = |statement: String| steps.push(json!(["exec", statement]));
-    exec("set time zone 'UTC'".to_owned());
-    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
-    let mut files: Vec<_> = fs::read_dir(migrations).unwrap().map(|f| f.unwrap().path()).collect();
-    files.sort();
-    for file in files {
-        exec(fs::read_to_string(file).unwrap());
-    }
+    let mut steps = vec![exec("set time zone 'UTC'")];
+    steps.extend(migrations());
     // What was there before the aggregates, and what comes while they are kept.
-    for half in ["<", ">="] {
-        for table in TABLES {
-            let hyper = table.ends_with("_events") || table == "stats_reports";
-            if !hyper && half == ">=" {
-                continue;
-            }
-            let which = if hyper {
-                // A midnight: buckets that have begun are kept as they are until the next refresh.
-                let midnight = START / 1_000_000 / 86_400 * 86_400 + 2 * 86_400;
-                format!("where time {half} to_timestamp({midnight})")
-            } else {
-                String::new()
-            };
-            let rows =
-                format!("select jsonb_agg(to_jsonb(t)) from (select * from {table} {which}) t");
-            let rows = bed.text(&rows).await;
-            if rows == "null" {
-                assert!(!hyper, "{table} has no rows");
-                continue;
-            }
-            exec(format!(
-                "insert into {table} overriding system value \
-                 select r.* from jsonb_populate_recordset(null::{table}, '{}'::jsonb) r",
-                rows.replace('\'', "''")
-            ));
-        }
-        if half == "<" {
-            for aggregate in aggregates(Edition::Community) {
-                exec(aggregate.create());
-                exec(aggregate.describe());
-                if let Some(policy) = aggregate.policy() {
-                    let name = &aggregate.name;
-                    exec(format!("call refresh_continuous_aggregate('{name}', null, null)"));
-                    exec(policy);
-                }
-            }
-        }
-    }
+    steps.extend(rows(&bed, "<").await);
+    steps.extend(make_aggregates());
+    steps.extend(rows(&bed, ">=").await);
+    let kept = aggregates(Edition::Community).into_iter().filter(|a| a.refresh.is_some());
+    let kept: Vec<Value> = kept.map(|aggregate| exec(refresh(&aggregate.name))).collect();
     let names: Vec<String> =
         aggregates(Edition::Apache).into_iter().map(|aggregate| aggregate.name).collect();
     // As the last minutes are worked out when they are read, then as they are kept, then
     // with the history in the columnstore.
-    for moment in ["read", "kept", "columnstore"] {
-        if moment == "kept" {
-            for aggregate in aggregates(Edition::Community) {
-                if aggregate.refresh.is_some() {
-                    let name = aggregate.name;
-                    steps.push(json!([
-                        "exec",
-                        format!("call refresh_continuous_aggregate('{name}', null, null)")
-                    ]));
-                }
-            }
-        }
-        if moment == "columnstore" {
-            for (keep, what) in [("90d", "first"), ("90d", "again"), ("200d", "longer")] {
-                for statement in policies(keep) {
-                    steps.push(json!(["exec", statement]));
-                }
-                steps.push(json!([format!("policies {what}"), POLICIES]));
-            }
-            for table in ["route_events", "evpn_events", "other_events"] {
-                steps.push(json!([
-                    format!("chunks of {table}"),
-                    format!("select compress_chunk(c)::text from show_chunks('{table}') c")
-                ]));
-            }
-        }
-        for name in &names {
-            steps.push(json!([format!("{moment} {name}"), question(name)]));
-        }
+    let moments = [("read", Vec::new()), ("kept", kept), ("columnstore", store_in_columns())];
+    for (moment, before) in &moments {
+        steps.extend(before.iter().cloned());
+        let asked = names.iter().map(|name| json!([format!("{moment} {name}"), question(name)]));
+        steps.extend(asked);
     }
     let answers = community(&steps);
-    assert_eq!(answers["policies first"].len(), 12, "retention and columnstore of 6 tables");
+    assert_eq!(answers["policies first"].len(), 13, "retention of 7 tables, columnstore of 6");
     assert_eq!(answers["policies first"], answers["policies again"], "the same jobs");
     let longer = answers["policies longer"].iter().filter(|job| job.contains("17280000")).count();
-    assert_eq!((answers["policies longer"].len(), longer), (12, 5));
+    assert_eq!((answers["policies longer"].len(), longer), (13, 6));
     for table in ["route_events", "evpn_events", "other_events"] {
         assert!(!answers[&format!("chunks of {table}")].is_empty());
     }
@@ -179,7 +186,7 @@ async fn both_editions_give_the_same_answers() {
             .await
             .unwrap();
         assert!(!apache.is_empty(), "{name} has no rows");
-        for moment in ["read", "kept", "columnstore"] {
+        for (moment, _) in &moments {
             let community = &answers[&format!("{moment} {name}")];
             let differs = community.iter().zip(&apache).find(|(one, other)| one != other);
             assert_eq!(differs, None, "{name}, {moment}");

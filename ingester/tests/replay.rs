@@ -177,7 +177,7 @@ async fn ingesters_go_on_meanwhile() {
     let ingester = bed.ingester(&["--session-silence", "1000d", "--batch-rows", "200"]);
     let producer = bed.producer();
     let more = std::thread::spawn(move || {
-        let mut speakers: Vec<_> = (1..=4).map(|number| later(number)).collect();
+        let mut speakers: Vec<_> = (1..=4).map(later).collect();
         for update in 0..400 {
             for speaker in &mut speakers {
                 producer.send(&speaker.announce(update % 50..update % 50 + 3));

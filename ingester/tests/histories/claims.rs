@@ -175,7 +175,7 @@ impl Claims {
         match &arrival.said {
             Said::Up { continues, number, endless } => {
                 if !continues || !self.holds.contains_key(&session) {
-                    self.up(session, *number, endless, network);
+                    self.up(session, *number, *endless, network);
                 }
             }
             Said::Down(reason) => self.down(session, *reason, network),
@@ -193,7 +193,7 @@ impl Claims {
         None
     }
 
-    fn up(&mut self, session: usize, number: u32, endless: &[bool; TABLES], network: &Network) {
+    fn up(&mut self, session: usize, number: u32, endless: [bool; TABLES], network: &Network) {
         self.holds.remove(&session);
         self.said.retain(|(other, _), _| *other != session);
         if self.holds.is_empty() {
@@ -204,7 +204,7 @@ impl Claims {
             self.joined_quietly = self.exact && !self.is_behind(network);
             self.exact = false;
             for (marked, endless) in self.marked.iter_mut().zip(endless) {
-                if *endless {
+                if endless {
                     *marked = Some(number);
                 }
             }

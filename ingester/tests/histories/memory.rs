@@ -67,14 +67,16 @@ fn append(event: &Event, peer: usize, rows: &mut Rows) {
     encode(event, 0, RouterSlot(0), Some(peer), rows).unwrap();
 }
 
-/// The tables.
+/// What a row of history is found by: peer, session, sequence and route.
+type RowName = (usize, i64, i64, usize);
+
+/// The tables, of history only `change` and `replaced`.
 #[derive(Debug)]
 pub(crate) struct Memory<'n> {
     names: &'n Names,
     peers: BTreeMap<i32, PeerState>,
     routes: BTreeMap<(i32, Vec<u8>), RouteState>,
-    /// `change` and `replaced` by peer, session, sequence and route.
-    history: BTreeMap<(usize, i64, i64, usize), (&'static str, Option<i64>)>,
+    history: BTreeMap<RowName, (&'static str, Option<i64>)>,
 }
 
 impl<'n> Memory<'n> {

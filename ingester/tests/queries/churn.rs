@@ -291,7 +291,7 @@ async fn tables_histories_and_flaps_are_those_of_what_was_announced_and_withdraw
         check_prefix(&bed, peer).await;
     }
     // The session has ended: nothing was held from then on.
-    let last = *first.iter().flat_map(|peer| peer.times.last()).max().unwrap();
+    let last = *first.iter().filter_map(|peer| peer.times.last()).max().unwrap();
     assert_eq!(
         bed.number(&format!("select count(*) from rib_at({})", at(last + 3_600_000_000))).await,
         0

@@ -57,7 +57,7 @@ fn say(
 async fn moves_duplicates_vteps_segments_and_networks_are_those_of_the_story() {
     let bed = Bed::new(1).await;
     let mut fabric = Voice::new(1, 1, 64_501);
-    let events = [
+    let events = vec![
         fabric.up(1),
         say(&mut fabric, 2, 1, mac(1, 1, 10_010, 0), path("64501")),
         // One at two VTEPs at once.

@@ -95,7 +95,7 @@ async fn what_a_dump_left_out_is_gone_from_when_it_was_over() {
     // Its collector was killed. The router comes back to another, has lost one route and repeats
     // the others; the lost one returns, is lost again in the same way, and stays away.
     let mut third = first.again(30);
-    let events = [
+    let events = vec![
         first.up(1),
         first.announce(2, "10.1.0.0/16", "64501"),
         first.announce(2, "10.2.0.0/16", "64501"),

@@ -18,7 +18,7 @@ async fn execute(bed: &Bed, sql: &str) {
 async fn origins_that_are_new_are_told_with_whose_the_prefix_was_and_who_sees_them() {
     let bed = Bed::new(2).await;
     let (mut one, mut two) = (Voice::new(1, 1, 3), Voice::new(2, 2, 4));
-    let events = [
+    let events = vec![
         one.up(1),
         two.up(1),
         // What was there: each prefix from its own.
@@ -165,7 +165,7 @@ async fn routes_that_have_no_place_are_told_and_others_are_not() {
     let bed = Bed::new(1).await;
     let mut router = Voice::new(1, 1, 3);
     let long = format!("3 {}", ["7"; 50].join(" "));
-    let events = [
+    let events = vec![
         router.up(1),
         router.announce(2, "10.7.0.0/16", "3 5"),
         router.announce(2, "2001:db8:7::/48", "3 5"),
