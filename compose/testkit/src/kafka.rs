@@ -10,6 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::OnceCell;
 
 use crate::container::{self, Container};
@@ -136,12 +137,33 @@ fn watermarks(consumer: &BaseConsumer, topic: &str) -> Result<Vec<(i64, i64)>> {
     let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
     let found = metadata.topics().first().with_context(|| format!("no topic {topic}"))?;
     if let Some(error) = found.error() {
-        bail!("no topic {topic}: {}", rdkafka::types::RDKafkaErrorCode::from(error));
+        bail!("no topic {topic}: {}", RDKafkaErrorCode::from(error));
     }
     (0_i32..)
         .take(found.partitions().len())
-        .map(|partition| Ok(consumer.fetch_watermarks(topic, partition, ANSWER)?))
+        .map(|partition| bounds(consumer, topic, partition))
         .collect()
+}
+
+/// First and next offset of a partition; one that was just made has no leader for a moment.
+fn bounds(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(i64, i64)> {
+    let begun = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, ANSWER) {
+            Err(error)
+                if matches!(
+                    error.rdkafka_error_code(),
+                    Some(
+                        RDKafkaErrorCode::NotLeaderForPartition
+                            | RDKafkaErrorCode::LeaderNotAvailable
+                    )
+                ) && begun.elapsed() < ANSWER =>
+            {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            bounds => return Ok(bounds?),
+        }
+    }
 }
 
 fn consume(mut config: ClientConfig, topic: &str) -> Result<Vec<Record>> {
