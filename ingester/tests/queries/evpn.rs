@@ -10,7 +10,7 @@ use crate::{
 
 /// The address 02:00:00:00:00:`host` with its IP address in VNI 10 `vni`, as VTEP number `vtep`
 /// announces it.
-fn mac(vtep: u8, host: u8, vni: u32, esi: u8) -> EvpnRoute {
+pub(crate) fn mac(vtep: u8, host: u8, vni: u32, esi: u8) -> EvpnRoute {
     let mut segment = vec![0; 10];
     segment[9] = esi;
     EvpnRoute {
@@ -28,7 +28,7 @@ fn mac(vtep: u8, host: u8, vni: u32, esi: u8) -> EvpnRoute {
 }
 
 /// A VTEP is on Ethernet segment 9.
-fn member(vtep: u8) -> EvpnRoute {
+pub(crate) fn member(vtep: u8) -> EvpnRoute {
     EvpnRoute {
         route_type: 4,
         route_distinguisher: vec![0, 1, 192, 0, 2, vtep, 0, 0].into(),
@@ -39,11 +39,11 @@ fn member(vtep: u8) -> EvpnRoute {
     }
 }
 
-fn moved(times: u64) -> PathAttributes {
+pub(crate) fn moved(times: u64) -> PathAttributes {
     PathAttributes { extended_communities: vec![0x0600_0000_0000_0000 + times], ..path("64501") }
 }
 
-fn say(
+pub(crate) fn say(
     voice: &mut Voice,
     second: u64,
     vtep: u8,

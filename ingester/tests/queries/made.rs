@@ -77,7 +77,7 @@ impl Voice {
         Self { speaker, view: self.view }
     }
 
-    fn say(&mut self, second: u64, body: Body) -> Event {
+    pub(crate) fn say(&mut self, second: u64, body: Body) -> Event {
         let received_at = START + second * 1_000_000;
         Event { received_at, router_time: None, ..self.speaker.event(body) }
     }

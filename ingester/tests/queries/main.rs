@@ -8,6 +8,7 @@ mod common;
 mod replay;
 
 mod churn;
+mod dashboards;
 mod evpn;
 mod history;
 mod made;
