@@ -121,7 +121,9 @@ fn check(what: &str, kind: &str, columns: &[(String, String)], rows: usize) {
 async fn every_panel_of_the_dashboards_has_rows_and_the_columns_that_it_needs() {
     let bed = Bed::new(1).await;
     let producer = bed.producer();
-    story().iter().for_each(|event| producer.send(event));
+    for event in &story() {
+        producer.send(event);
+    }
     producer.flush();
     let ingester = bed.ingester(&["--session-silence", "1000d"]);
     bed.wait_until_stored().await;
