@@ -27,7 +27,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 pub const START: u64 = 1_780_000_000_000_000;
 
 /// How long anything may take before a test gives up: machines are slow, hangs are hangs.
-pub const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Whatever is the same in two databases that were written from the same topic, as rows with a
 /// `peer_id`.
