@@ -10,7 +10,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
 };
-use ribstream_proto::v1::Event;
+use ribstream_proto::v1::{Event, PeerDown, PeerDownReason, PeerUp, event::Body};
 use sqlx::AssertSqlSafe;
 
 /// Publishes the lives of four peers in two sessions each, the first of which has ended.
@@ -166,6 +166,25 @@ async fn only_the_range_is_written_into_another_database_and_its_current_tables_
     assert_eq!(other_bed.digest().await, bed.digest().await);
     other_bed.topic = "no-such-topic".to_owned();
     assert!(refused(&other_bed, &["--from", "0"]).contains("no topic no-such-topic"));
+}
+
+/// A Peer Down that the collector makes bears the number of the last message: a range that begins
+/// or ends between the two is not to take the one for the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_that_begins_or_ends_with_the_loss_of_a_session_leaves_its_last_message_alone() {
+    let bed = Bed::new(1).await;
+    let mut speaker = Speaker::new(1, 1);
+    let mut events = vec![speaker.event(Body::PeerUp(PeerUp::default())), speaker.announce(1..=3)];
+    let lost = PeerDown { reason: PeerDownReason::SessionLost as i32, ..PeerDown::default() };
+    speaker.sequence -= 1;
+    events.push(speaker.event(Body::PeerDown(lost)));
+    bed.store(&events).await;
+    let right = bed.digest().await;
+    for range in [["--from", "2", "--to", "3"], ["--from", "0", "--to", "2"]] {
+        let said = replayed(&bed, &range);
+        assert!(said.contains("nothing to change"), "{range:?}: {said}");
+        assert_eq!(bed.digest().await, right, "{range:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

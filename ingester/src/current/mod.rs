@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  steps of a batch ──► keys, peers ──► load ──► run ──► history with tails
-//!                       (plan.rs)      (sql.rs)   │      routes: copied, updated, touched
+//!                       (plan.rs)      (load.rs)  │      routes: copied, updated, touched
 //!                                                 │      epochs, holds, dumps, gaps
 //!                                 peer.rs: who holds the peer, since when
 //!                                 route.rs: what a statement does to a route
@@ -13,16 +13,19 @@
 //! `route.rs` know neither database nor clock, so that whoever reads the topic
 //! comes to the same rows, however the records are cut into batches.
 
+mod load;
+mod packed;
 pub mod peer;
 pub mod plan;
 pub mod route;
-mod sql;
+mod write_peers;
+mod write_routes;
 
 use sqlx::PgConnection;
 
 use plan::Plan;
 pub use plan::{Counts, Span, Spans};
-pub(crate) use sql::prepare;
+pub(crate) use write_routes::prepare;
 
 use crate::{
     batch::Batch,
@@ -42,9 +45,9 @@ pub(crate) async fn write(
     let (from, to) = batch.marks(records);
     let ids = inventory.peer_ids();
     let mut plan = Plan::new(&batch.rows, from, to, &ids);
-    sql::load_peers(connection, &mut plan, batch.rows.steps(from, to)).await?;
+    load::load_peers(connection, &mut plan, batch.rows.steps(from, to)).await?;
     for table in Current::ALL {
-        sql::load_routes(connection, table, &mut plan.routes[table as usize]).await?;
+        load::load_routes(connection, table, &mut plan.routes[table as usize]).await?;
     }
     plan.run(&batch.rows, from, batch.ends(records), &ids);
 
@@ -53,18 +56,19 @@ pub(crate) async fn write(
         for (table, rows) in &plan.others {
             written.rows[*table as usize] += rows.len();
             let rows = batch.rows.table(*table).slice(rows.clone());
-            sql::copy(connection, table.copy_statement(), rows).await?;
+            write_routes::copy(connection, table.copy_statement(), rows).await?;
         }
         for table in Current::ALL {
             let history = &plan.history[table as usize];
             written.rows[table.history() as usize] += history.len();
-            sql::write_history(connection, table, &batch.rows, history).await?;
+            write_routes::write_history(connection, table, &batch.rows, history).await?;
         }
     }
     for table in Current::ALL {
-        sql::write_routes(connection, table, &batch.rows, &plan.routes[table as usize]).await?;
+        write_routes::write_routes(connection, table, &batch.rows, &plan.routes[table as usize])
+            .await?;
     }
-    sql::write_peers(connection, &plan.peers).await?;
+    write_peers::write_peers(connection, &plan.peers).await?;
     written.spans = plan.spans;
     Ok(written)
 }
