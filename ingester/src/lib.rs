@@ -31,6 +31,7 @@ pub mod letters;
 pub mod lifecycle;
 pub mod metrics;
 pub mod migrate;
+mod no_delay;
 pub mod replay;
 pub mod rows;
 mod silence;

@@ -15,7 +15,7 @@ use crate::{
     batch::{Advance, Batch},
     current::{self, History, Written},
     inventory::Inventory,
-    state,
+    no_delay, state,
 };
 
 /// So that the server notices a client that is gone and frees its locks, and
@@ -198,7 +198,9 @@ impl Store {
 /// # Errors
 /// The database's.
 pub async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
-    PgConnection::connect_with(options).await
+    let connection = PgConnection::connect_with(options).await?;
+    no_delay::set(options);
+    Ok(connection)
 }
 
 /// How to reach the database at `url`.
