@@ -51,7 +51,8 @@ pub(super) async fn load_peers(
         .collect();
     let sessions: Vec<i64> = sessions.into_iter().collect();
     let rows = sqlx::query(
-        "select peer_id, session, up, began, began_sequence, peer_sequence, ended, end_reason \
+        "select peer_id, session, up, began, began_sequence, peer_sequence, ended, end_reason, \
+             router_time, overtaken \
          from peer_holds where peer_id = any ($1) and (up or session = any ($2)) \
          order by peer_id, session",
     )
@@ -66,9 +67,11 @@ pub(super) async fn load_peers(
             word: match row.try_get(2)? {
                 None => Word::Nothing,
                 Some(true) => Word::Up,
+                Some(false) if row.try_get(9)? => Word::Overtaken,
                 Some(false) => Word::Down,
             },
             began: time(row, 3)?.unwrap_or_default(),
+            router_time: time(row, 8)?,
             began_sequence: row.try_get(4)?,
             peer_sequence: row.try_get(5)?,
             ended: time(row, 6)?,

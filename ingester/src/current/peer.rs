@@ -3,7 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use ribstream_proto::v1::PeerDownReason;
+
 use crate::rows::{Continues, PeerSays, Place, RibTable};
+
+/// How much earlier than it should be a router's timestamp may be, in microseconds: FRR and
+/// GoBGP cut that of a Peer Up to whole seconds.
+const CUT: i64 = 1_000_000;
 
 /// A session's word on a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +20,9 @@ pub enum Word {
     Up,
     /// It said that the peer is down, or ended.
     Down,
+    /// It holds the peer as it was before another session told that it went down: it has that
+    /// still to say, or its collector is dead.
+    Overtaken,
 }
 
 /// What one BMP session has said of a peer.
@@ -25,6 +34,8 @@ pub struct Hold {
     pub word: Word,
     /// When the hold began: receive time of the Peer Up.
     pub began: i64,
+    /// The router's time of the Peer Up.
+    pub router_time: Option<i64>,
     /// Number of the message before the first that may speak of the held peer's routes.
     pub began_sequence: i64,
     /// Number of the latest event of the peer in the session; 0 where it does not count.
@@ -147,14 +158,16 @@ impl PeerState {
     /// A Peer Up.
     pub fn up(&mut self, place: &Place, continues: Continues) {
         let was_up = self.is_up();
-        let others = self.holders(place.session).next().is_some();
         let hold = self.hold(place.session);
-        if hold.word == Word::Up && continues == Continues::Yes {
+        if matches!(hold.word, Word::Up | Word::Overtaken) && continues == Continues::Yes {
             return;
         }
         let again = hold.word == Word::Up;
-        hold.begin(place.time, place.sequence);
-        if again && !others {
+        hold.begin(place, place.sequence);
+        if again {
+            self.overtake(place, None);
+        }
+        if again && self.holders(place.session).next().is_none() {
             // Up again without a Peer Down: the BGP session has begun anew.
             self.end_epoch(place, None);
             self.begin_epoch(place);
@@ -170,7 +183,7 @@ impl PeerState {
         if hold.word != Word::Nothing {
             return;
         }
-        hold.begin(place.time, place.sequence - 1);
+        hold.begin(place, place.sequence - 1);
         if !was_up {
             self.begin_epoch(place);
         }
@@ -184,10 +197,30 @@ impl PeerState {
             hold.ended = Some(place.time);
             hold.end_reason = Some(reason);
         }
+        let held = hold.word == Word::Up;
         hold.word = Word::Down;
         hold.changed = true;
+        if held && tells_of_the_peer(reason) {
+            self.overtake(place, Some(reason));
+        }
         if was_up && !self.is_up() {
             self.end_epoch(place, Some(reason));
+        }
+    }
+
+    /// The router has told of an end of the peer's BGP session: other sessions' holds from
+    /// before have ended with it. Only the router's own time tells which they are: a session
+    /// that is ahead may have told of the next beginning already.
+    fn overtake(&mut self, place: &Place, reason: Option<i32>) {
+        let Some(end) = place.router_time else { return };
+        for hold in &mut self.holds {
+            let before = hold.router_time.is_some_and(|began| began.saturating_add(CUT) <= end);
+            if hold.word == Word::Up && hold.session != place.session && before {
+                hold.word = Word::Overtaken;
+                hold.ended = Some(place.time);
+                hold.end_reason = reason;
+                hold.changed = true;
+            }
         }
     }
 
@@ -220,6 +253,12 @@ impl PeerState {
         self.holds.iter().find(|hold| hold.session == session && hold.word == Word::Up)
     }
 
+    /// Whether all that a session says of the peer's routes is past.
+    #[must_use]
+    pub fn is_overtaken(&self, session: i64) -> bool {
+        self.holds.iter().any(|hold| hold.session == session && hold.word == Word::Overtaken)
+    }
+
     /// The other sessions that hold it.
     pub fn holders(&self, except: i64) -> impl Iterator<Item = &Hold> {
         self.holds.iter().filter(move |hold| hold.word == Word::Up && hold.session != except)
@@ -239,6 +278,7 @@ impl PeerState {
                 session,
                 word: Word::Nothing,
                 began: 0,
+                router_time: None,
                 began_sequence: 0,
                 peer_sequence: 0,
                 ended: None,
@@ -271,12 +311,20 @@ impl PeerState {
 }
 
 impl Hold {
-    fn begin(&mut self, time: i64, sequence: i64) {
+    fn begin(&mut self, place: &Place, sequence: i64) {
         self.word = Word::Up;
-        self.began = time;
+        self.began = place.time;
+        self.router_time = place.router_time;
         self.began_sequence = sequence;
         self.ended = None;
         self.end_reason = None;
         self.changed = true;
     }
+}
+
+/// Whether a Peer Down says that the peer's BGP session has ended, and not only what a BMP
+/// session brings of it.
+fn tells_of_the_peer(reason: i32) -> bool {
+    reason != PeerDownReason::SessionLost as i32
+        && reason != PeerDownReason::PeerDeConfigured as i32
 }

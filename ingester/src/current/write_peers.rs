@@ -46,30 +46,35 @@ async fn write_holds(
         |hold: &&Hold| (hold.word != Word::Nothing && hold.began != 0).then_some(hold.began);
     sqlx::query(
         "insert into peer_holds as h (peer_id, session, up, began, began_sequence, peer_sequence, \
-             ended, end_reason) \
+             ended, end_reason, router_time, overtaken) \
          select peer_id, session, up, timestamptz 'epoch' + began * interval '1 microsecond', \
              began_sequence, peer_sequence, \
-             timestamptz 'epoch' + ended * interval '1 microsecond', end_reason \
+             timestamptz 'epoch' + ended * interval '1 microsecond', end_reason, \
+             timestamptz 'epoch' + router_time * interval '1 microsecond', overtaken \
          from unnest($1::integer[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bigint[], \
-             $6::bigint[], $7::bigint[], $8::integer[]) \
-             as n (peer_id, session, up, began, began_sequence, peer_sequence, ended, end_reason) \
+             $6::bigint[], $7::bigint[], $8::integer[], $9::bigint[], $10::boolean[]) \
+             as n (peer_id, session, up, began, began_sequence, peer_sequence, ended, end_reason, \
+                 router_time, overtaken) \
          on conflict (peer_id, session) do update set up = excluded.up, \
              began = excluded.began, began_sequence = excluded.began_sequence, \
              peer_sequence = excluded.peer_sequence, ended = excluded.ended, \
-             end_reason = excluded.end_reason",
+             end_reason = excluded.end_reason, router_time = excluded.router_time, \
+             overtaken = excluded.overtaken",
     )
     .bind(ids(&holds))
     .bind(column(&holds, |hold| hold.session))
     .bind(column(&holds, |hold| match hold.word {
         Word::Nothing => None,
         Word::Up => Some(true),
-        Word::Down => Some(false),
+        Word::Down | Word::Overtaken => Some(false),
     }))
     .bind(column(&holds, began))
     .bind(column(&holds, |hold| hold.began_sequence))
     .bind(column(&holds, |hold| hold.peer_sequence))
     .bind(column(&holds, |hold| hold.ended))
     .bind(column(&holds, |hold| hold.end_reason))
+    .bind(column(&holds, |hold| hold.router_time))
+    .bind(column(&holds, |hold| hold.word == Word::Overtaken))
     .execute(connection)
     .await?;
     Ok(())

@@ -47,7 +47,7 @@ const SEED: [&str; 9] = [
     "insert into peer_holds
         select h.* from public.peer_holds h join new_peers n using (peer_id)
         where h.began < n.first",
-    "update peer_holds h set ended = null, end_reason = null, up = true
+    "update peer_holds h set ended = null, end_reason = null, up = true, overtaken = false
         from new_peers n where n.peer_id = h.peer_id and h.ended >= n.first",
     "update peer_holds h set peer_sequence = 0 from new_peers n where n.peer_id = h.peer_id and h.up",
     "insert into peer_epochs

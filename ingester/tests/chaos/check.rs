@@ -20,8 +20,9 @@ const LEFT_OUT: &str =
     "'{peer_id,session,sequence,since,heard,first_seen,epoch_seen,changes,withdrawals}'::text[]";
 
 /// Since when a peer's routes are sure, where a session that has died still holds it: since the
-/// latest Peer Up of one that lives. Its Peer Down before that did not end the epoch, and what
-/// has not come again is gone only with the end of the dump, which an empty table does not
+/// latest Peer Up of one that lives. A capture that is played again is a router whose clock is
+/// set back: a Peer Down may be from before the dead session's Peer Up, and not end its hold. What
+/// has not come again is gone only with the end of the dump then, which an empty table does not
 /// have ("What cannot be told" in docs/sessions.md).
 const SURE: &str = "sure as ( \
     select h.peer_id, \

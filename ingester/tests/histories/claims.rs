@@ -9,7 +9,9 @@
 //! - several hold it, and were abreast: the tables are what the foremost has said, and
 //!   each change has one row, whoever told it first;
 //! - the peer went down or up, or a session came or went, while others were behind:
-//!   nothing until all has arrived.
+//!   nothing until all has arrived;
+//! - one session said that the peer went down, and another held it by the router's time since
+//!   before: this one's words leave no row until it has said so too, and the first is alone.
 //!
 //! A session that ended while it was behind, around a dump or a flap, may leave its mark on
 //! a table until the next dump: nothing is claimed of it until then.
@@ -18,9 +20,9 @@
 //! less is promised: a dump leaves out what came before, a word that changes nothing is no
 //! step, and a version that comes back is taken for an echo. Once that has upset the count
 //! of several sessions, the tables are right when all of them have spoken, and no row is
-//! claimed.
+//! claimed while there are several, until the peer comes up anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ribstream_proto::v1::PeerDownReason;
 
@@ -134,6 +136,15 @@ fn row(change: &'static [&'static str], replaced: Replaced) -> Row {
     Row::Is { change, replaced }
 }
 
+/// A session's hold of a peer.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    /// Number of the Peer Up.
+    number: u32,
+    /// The router's time of it.
+    stamp: Option<u64>,
+}
+
 /// What is claimed of a peer.
 #[derive(Debug)]
 pub(crate) struct Claims {
@@ -142,10 +153,14 @@ pub(crate) struct Claims {
     coarse: bool,
     /// The latest session came while the others were abreast, and nothing has changed since.
     joined_quietly: bool,
-    /// Sessions that hold it by the topic, each with the number of its Peer Up.
-    holds: BTreeMap<usize, u32>,
+    /// Sessions that hold it by the topic.
+    holds: BTreeMap<usize, Hold>,
+    /// Sessions whose hold has ended by the word of another.
+    overtaken: BTreeSet<usize>,
     /// Whether `routes` is what the tables say.
     exact: bool,
+    /// No session's count of steps has been upset since the peer came up.
+    counted: bool,
     routes: [Route; ROUTES],
     /// What each session has said of each route since its Peer Up; nothing is not there.
     said: BTreeMap<(usize, usize), Option<u8>>,
@@ -162,7 +177,9 @@ impl Claims {
             coarse,
             joined_quietly: false,
             holds: BTreeMap::new(),
+            overtaken: BTreeSet::new(),
             exact: true,
+            counted: true,
             routes: [route; ROUTES],
             said: BTreeMap::new(),
             marked: [None; TABLES],
@@ -174,13 +191,17 @@ impl Claims {
         let session = arrival.session;
         match &arrival.said {
             Said::Up { continues, number, endless } => {
-                if !continues || !self.holds.contains_key(&session) {
-                    self.up(session, *number, *endless, network);
+                let known = self.holds.contains_key(&session) || self.overtaken.contains(&session);
+                if !continues || !known {
+                    let hold = Hold { number: *number, stamp: arrival.event.router_time };
+                    self.up(session, hold, *endless, network);
                 }
             }
-            Said::Down(reason) => self.down(session, *reason, network),
+            Said::Down(reason) => {
+                self.down(session, *reason, arrival.event.router_time, network);
+            }
             Said::Over(table) => {
-                let clean = self.marked[*table] < self.holds.get(&session).copied();
+                let clean = self.marked[*table] < self.holds.get(&session).map(|hold| hold.number);
                 if clean {
                     self.marked[*table] = None;
                 }
@@ -193,36 +214,66 @@ impl Claims {
         None
     }
 
-    fn up(&mut self, session: usize, number: u32, endless: [bool; TABLES], network: &Network) {
-        self.holds.remove(&session);
+    fn up(&mut self, session: usize, hold: Hold, endless: [bool; TABLES], network: &Network) {
+        self.overtaken.remove(&session);
+        if self.holds.remove(&session).is_some() {
+            self.overtake(hold.stamp);
+        }
         self.said.retain(|(other, _), _| *other != session);
         if self.holds.is_empty() {
             self.end_all();
             self.marked = [None; TABLES];
             self.exact = true;
+            self.counted = true;
         } else {
-            self.joined_quietly = self.exact && !self.is_behind(network);
+            let quietly = self.exact && self.counted && !self.is_behind(network);
             self.exact = false;
+            self.joined_quietly = quietly;
+            self.counted = quietly;
             for (marked, endless) in self.marked.iter_mut().zip(endless) {
                 if endless {
-                    *marked = Some(number);
+                    *marked = Some(hold.number);
                 }
             }
         }
-        self.holds.insert(session, number);
+        self.holds.insert(session, hold);
     }
 
-    fn down(&mut self, session: usize, reason: PeerDownReason, network: &Network) {
+    /// A session has told the end of what it held, at this time of the router.
+    fn overtake(&mut self, end: Option<u64>) {
+        let Some(end) = end else { return };
+        let before = |hold: &Hold| hold.stamp.is_some_and(|stamp| stamp + 1_000_000 <= end);
+        let overtaken = self.holds.iter().filter(|(_, hold)| before(hold));
+        self.overtaken.extend(overtaken.map(|(session, _)| *session));
+        self.holds.retain(|session, _| !self.overtaken.contains(session));
+    }
+
+    fn down(
+        &mut self,
+        session: usize,
+        reason: PeerDownReason,
+        stamp: Option<u64>,
+        network: &Network,
+    ) {
+        self.overtaken.remove(&session);
         if self.holds.remove(&session).is_none() {
             return;
+        }
+        if reason != PeerDownReason::SessionLost {
+            self.overtake(stamp);
         }
         if self.holds.is_empty() {
             self.end_all();
             self.exact = true;
         } else if reason != PeerDownReason::SessionLost || self.is_behind(network) {
-            self.exact = false;
-            self.joined_quietly = false;
+            self.lose_count();
         }
+    }
+
+    fn lose_count(&mut self) {
+        self.exact = false;
+        self.joined_quietly = false;
+        self.counted = false;
     }
 
     /// Some session has not published all that it was sent.
@@ -242,13 +293,15 @@ impl Claims {
     }
 
     fn word(&mut self, session: usize, word: &Word, time: i64, network: &Network) -> Row {
+        if self.overtaken.contains(&session) {
+            return Row::NoNews;
+        }
         if !self.holds.contains_key(&session) {
             return row(&["unheld"], Replaced::Is(None));
         }
         self.said.insert((session, word.route), word.version);
         if self.exact && self.holds.len() > 1 && self.upsets(session, word, network) {
-            self.exact = false;
-            self.joined_quietly = false;
+            self.lose_count();
         }
         let route = &mut self.routes[word.route];
         if self.exact {
@@ -258,6 +311,7 @@ impl Claims {
             };
         }
         self.joined_quietly &= word.change == route.change;
+        self.counted &= self.joined_quietly;
         route.change = route.change.max(word.change);
         let silenced = |it: &usize| network.sessions[*it].state != State::Alive;
         if self.coarse && self.holds.keys().any(silenced) {
@@ -275,7 +329,7 @@ impl Claims {
         let mut others = network.sessions.iter().enumerate();
         let alone = others.all(|(it, other)| it == session || other.state == State::Ended);
         if behind && around && !alone {
-            self.exact = false;
+            self.lose_count();
             self.marked = [Some(network.change); TABLES];
         }
     }

@@ -137,7 +137,7 @@ impl<'n> Memory<'n> {
         self.names.versions.get(&(peer, found.signature.clone())).copied()
     }
 
-    /// A batch: as `current/sql.rs` loads and writes one.
+    /// A batch: as `current/load.rs` loads one and `current/write_*.rs` write it.
     fn write(&mut self, events: &[(usize, &Event)]) {
         let mut rows = Rows::default();
         let from = rows.mark();

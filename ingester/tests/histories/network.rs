@@ -115,6 +115,8 @@ struct Held {
 #[derive(Clone, Debug, Default)]
 struct Truth {
     up: bool,
+    /// When it came up.
+    since: u64,
     held: [Option<Held>; ROUTES],
 }
 
@@ -183,7 +185,7 @@ impl Network {
 
     /// Time goes by.
     pub(crate) fn pass(&mut self) {
-        self.clock += if self.stamps == Stamps::WholeSeconds { 300_000 } else { 20_000 };
+        self.clock += 300_000;
     }
 
     fn stamp(&self, of_change: u64) -> Option<u64> {
@@ -192,6 +194,16 @@ impl Network {
             Stamps::OfChange => Some(of_change),
             Stamps::WhenWritten => Some(self.clock),
             Stamps::WholeSeconds => Some(of_change / 1_000_000 * 1_000_000),
+        }
+    }
+
+    /// The stamp of a Peer Up: where it is of the change, in whole seconds, as FRR has it.
+    fn stamp_of_up(&self, peer: usize) -> Option<u64> {
+        match self.stamps {
+            Stamps::OfChange | Stamps::WholeSeconds => {
+                Some(self.peers[peer].since / 1_000_000 * 1_000_000)
+            }
+            Stamps::None | Stamps::WhenWritten => self.stamp(self.clock),
         }
     }
 
@@ -257,7 +269,7 @@ impl Network {
                 *held = Some(Held { version, change: self.change, stamp: self.clock });
             }
         }
-        self.peers[peer] = Truth { up: true, held };
+        self.peers[peer] = Truth { up: true, since: self.clock, held };
         for session in self.open() {
             self.dump(session, peer);
         }
@@ -334,7 +346,7 @@ impl Network {
         // The second peer's router sends one for each view.
         for view in 0..=peer {
             let up = Said::Up { continues: view > 0, number, endless };
-            self.send(session, peer, up, self.stamp(self.clock));
+            self.send(session, peer, up, self.stamp_of_up(peer));
         }
         self.send_table(session, peer, true);
     }

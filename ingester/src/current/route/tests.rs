@@ -1,5 +1,7 @@
 //! Stories of a route, told by one session or several.
 
+use ribstream_proto::v1::PeerDownReason;
+
 use super::*;
 use crate::rows::{Continues, PeerSlot};
 
@@ -340,4 +342,82 @@ fn numbers_show_what_is_missing_and_what_came_twice() {
     assert_eq!(order(1), Order::Duplicate);
     let gaps: Vec<_> = story.peer.gaps.iter().map(|gap| (gap.after, gap.before)).collect();
     assert_eq!(gaps, [(2, 5)]);
+}
+
+/// The same, where the router gives its own time.
+fn timed() -> Story {
+    Story { router_time: Some(0), ..Story::default() }
+}
+
+#[test]
+fn a_peer_down_ends_what_a_session_holds_whose_collector_has_died() {
+    let mut story = timed();
+    story.up(1);
+    story.say(1, Some(V1));
+    story.router_time = Some(10_000_000);
+    story.up(2);
+    assert_eq!(story.say(2, Some(V1)), "echo");
+    story.router_time = Some(20_000_000);
+    story.down(2);
+    assert!(!story.peer.is_up());
+    story.up(2);
+    assert_eq!(story.peer.epoch_number(), 2);
+    assert_eq!(story.current(), None, "nothing is left, though no dump says so");
+    assert_eq!(story.say(2, Some(V1)), "returned");
+
+    // It was only slow, and lives.
+    story.router_time = Some(15_000_000);
+    assert_eq!(story.say(1, Some(V2)), "past");
+    story.dump_over(1);
+    let again = story.place(1);
+    story.peer.up(&again, Continues::Yes);
+    assert_eq!(story.say(1, None), "past", "a Peer Up for another view is of the past too");
+    story.down(1);
+    assert_eq!(story.say(1, None), "unheld");
+    assert_eq!(story.current(), Some(V1));
+    story.router_time = Some(20_000_000);
+    story.up(1);
+    assert_eq!(story.say(1, Some(V1)), "echo");
+    assert_eq!(story.peer.epoch_number(), 2);
+}
+
+#[test]
+fn a_peer_that_comes_up_again_ends_what_a_session_holds_whose_collector_has_died() {
+    let mut story = timed();
+    story.up(1);
+    story.say(1, Some(V1));
+    story.up(2);
+    story.router_time = Some(20_000_000);
+    story.up(2);
+    assert_eq!(story.current(), None);
+    assert_eq!(story.peer.epoch_number(), 2);
+}
+
+#[test]
+fn a_peer_down_ends_nothing_that_may_have_begun_since() {
+    for began in [Some(20_000_001), Some(19_000_001), None] {
+        let mut story = timed();
+        story.up(1);
+        story.router_time = began;
+        story.up(2);
+        story.say(2, Some(V1));
+        // The first is slow: this is of the time before.
+        story.router_time = Some(20_000_000);
+        story.down(1);
+        assert_eq!(story.current(), Some(V1), "{began:?}");
+    }
+}
+
+#[test]
+fn what_says_nothing_of_the_peer_ends_nothing_that_another_session_holds() {
+    for reason in [PeerDownReason::SessionLost, PeerDownReason::PeerDeConfigured] {
+        let mut story = timed();
+        story.up(1);
+        story.up(2);
+        story.say(1, Some(V1));
+        story.router_time = Some(20_000_000);
+        let place = story.place(2);
+        story.peer.down(&place, reason as i32);
+        assert_eq!(story.current(), Some(V1), "{reason:?}");
+    }
 }
