@@ -1,10 +1,10 @@
 //! Receives BMP from routers and publishes one protobuf event for each message.
 //!
 //! ```text
-//!  listener ──► connection ──► frame ──► bmp ──► bgp ──► event ──► publish
-//!  accept,      one task a     split     RFC     UPDATE, protobuf  Kafka
-//!  limits       router         stream    7854    OPEN    bytes
-//!                   └────────── session: what a router has told so far ──┘
+//!  listener ──► reception ──► connection ──► frame ──► bmp ──► bgp ──► event ──► publish
+//!  accept       admission,    one task a     split     RFC     UPDATE, protobuf  Kafka
+//!               limits        router         stream    7854    OPEN    bytes
+//!                                  └────────── session: what a router has told so far ──┘
 //! ```
 //!
 //! Everything between `connection` and `publish` is pure: [`session::Session`]
@@ -12,8 +12,16 @@
 //! subcommand `decode` runs the same code on a file, and the fuzz targets run it
 //! without the rest, which the feature `daemon` brings.
 
+#[cfg(feature = "daemon")]
+pub mod admission;
 pub mod bgp;
 pub mod bmp;
+#[cfg(feature = "daemon")]
+pub mod bucket;
+#[cfg(feature = "daemon")]
+pub mod close;
+#[cfg(feature = "daemon")]
+pub mod complaints;
 #[cfg(feature = "daemon")]
 pub mod config;
 #[cfg(feature = "daemon")]
@@ -32,6 +40,8 @@ pub mod pcap;
 pub mod publish;
 #[cfg(feature = "daemon")]
 pub mod raw;
+#[cfg(feature = "daemon")]
+pub mod reception;
 #[cfg(feature = "daemon")]
 pub mod replay;
 #[cfg(feature = "daemon")]

@@ -19,6 +19,8 @@ pub struct Metrics {
     pub sessions_closed: IntCounterVec,
     /// Connections refused, by reason.
     pub connections_refused: IntCounterVec,
+    /// Log lines about connections that were left out.
+    pub log_lines_left_out: IntCounter,
     /// Errors of accept.
     pub accept_errors: IntCounter,
     messages: Vec<(Kind, IntCounter)>,
@@ -40,6 +42,8 @@ pub struct Metrics {
     pub in_flight: IntGauge,
     /// Seconds that sessions have waited for Kafka instead of reading.
     pub backpressure: Counter,
+    /// Seconds that sessions were not read because of their rate.
+    pub rate_limited: Counter,
 }
 
 impl Metrics {
@@ -64,8 +68,13 @@ impl Metrics {
             connections_refused: labelled(
                 registry,
                 "connections_refused_total",
-                "Connections closed as soon as accepted, by reason.",
+                "Connections closed before they were sessions, by reason.",
                 "reason",
+            )?,
+            log_lines_left_out: counter(
+                registry,
+                "log_lines_left_out_total",
+                "Log lines about connections left out because the same was said a moment before.",
             )?,
             accept_errors: counter(
                 registry,
@@ -129,12 +138,18 @@ impl Metrics {
                 "publish_in_flight_bytes",
                 "Bytes that wait for Kafka's acknowledgement.",
             )?,
-            backpressure: Counter::with_opts(opts(
+            backpressure: seconds(
+                registry,
                 "backpressure_seconds_total",
                 "Seconds that sessions have waited for Kafka instead of reading, summed over them.",
-            ))?,
+            )?,
+            rate_limited: seconds(
+                registry,
+                "rate_limited_seconds_total",
+                "Seconds that sessions were not read because of --rate-messages or --rate-bytes, \
+                 summed over them.",
+            )?,
         };
-        registry.register(Box::new(metrics.backpressure.clone()))?;
         Ok(metrics)
     }
 
@@ -176,6 +191,10 @@ fn register<M: Collector + Clone + 'static>(
 
 fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
     register(registry, IntCounter::with_opts(opts(name, help))?)
+}
+
+fn seconds(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Counter> {
+    register(registry, Counter::with_opts(opts(name, help))?)
 }
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {

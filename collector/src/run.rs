@@ -17,6 +17,7 @@ use crate::{
     metrics::Metrics,
     output::{Lines, Target},
     publish::Publisher,
+    reception::Reception,
     topics, watchdog,
 };
 
@@ -68,7 +69,8 @@ async fn collect_lines(
     let closed = lines.closed.clone();
     let target = Target::Lines(lines);
     announce(&listener, options, "standard output");
-    let listener = Listener::new(listener, options, target, metrics, stop.clone());
+    let reception = Reception::new(options, target, metrics, stop.clone());
+    let listener = Listener::new(listener, reception);
     stop_when(&closed, &stop, listener.serve(options.shutdown_timeout)).await;
     Ok(())
 }
@@ -91,7 +93,8 @@ async fn publish(
     let stop = shutdown.child_token();
     let target = Target::Kafka(Arc::clone(&publisher));
     announce(&listener, options, &options.kafka.brokers);
-    let listener = Listener::new(listener, options, target, metrics, stop.clone());
+    let reception = Reception::new(options, target, metrics, stop.clone());
+    let listener = Listener::new(listener, reception);
     let serving = listener.serve(options.shutdown_timeout);
     let began = stop_when(publisher.fatal(), &stop, serving).await;
     watch.abort();

@@ -126,6 +126,12 @@ impl Session {
         &self.router
     }
 
+    /// The address that the router comes from.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.origin.router_address
+    }
+
     /// What has been received.
     #[must_use]
     pub const fn counters(&self) -> &Counters {

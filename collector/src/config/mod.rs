@@ -1,5 +1,7 @@
 //! The command line, and with it every setting: `--help` is the reference.
 
+mod limits;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -12,6 +14,8 @@ use ribstream_runtime::{
     log::LogOptions,
     units::{bytes, duration},
 };
+
+pub use limits::LimitOptions;
 
 /// Where metrics and health are served unless told otherwise.
 const HTTP: &str = "[::]:9101";
@@ -138,33 +142,9 @@ pub struct RunOptions {
         value_parser = clap::value_parser!(u8).range(1..=12)
     )]
     pub compression_level: u8,
-    /// Sessions at a time; a router past them is refused
-    #[arg(
-        long,
-        env = "RIBSTREAM_MAX_CONNECTIONS",
-        value_name = "N",
-        default_value_t = 1000,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    pub max_connections: u32,
-    /// Longest BMP message; a longer one closes its session
-    #[arg(
-        long,
-        env = "RIBSTREAM_MAX_MESSAGE",
-        value_name = "SIZE",
-        default_value = "1MB",
-        value_parser = bytes
-    )]
-    pub max_message: usize,
-    /// Most bytes a session may hold undecoded; one that needs more is closed
-    #[arg(
-        long,
-        env = "RIBSTREAM_MAX_BUFFER",
-        value_name = "SIZE",
-        default_value = "10MB",
-        value_parser = bytes
-    )]
-    pub max_buffer: usize,
+    /// Who may connect, and how much of the collector a router may take.
+    #[command(flatten)]
+    pub limits: LimitOptions,
     /// How often each session says on the events topic that it still lives
     #[arg(
         long,
@@ -174,15 +154,6 @@ pub struct RunOptions {
         value_parser = duration
     )]
     pub heartbeat_interval: Duration,
-    /// Close a session that sends nothing for so long; 0 never does
-    #[arg(
-        long,
-        env = "RIBSTREAM_IDLE_TIMEOUT",
-        value_name = "DURATION",
-        default_value = "0",
-        value_parser = duration
-    )]
-    pub idle_timeout: Duration,
     /// How long a shutdown may take until everything is acknowledged
     #[arg(
         long,
