@@ -3,14 +3,16 @@
 
 use std::{
     collections::HashMap,
+    io,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::config::LimitOptions;
+use crate::{config::LimitOptions, proxy::ProxyError};
 
 /// Why a connection is closed before it is a session.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,21 @@ pub enum Refusal {
     /// The router's address is in none of the networks of `--allow`.
     #[error("the address is in no network of --allow")]
     NotAllowed,
+    /// A balancer has not said for whom it speaks.
+    #[error("{0}; everybody in --proxy-from must send one")]
+    Proxy(ProxyError),
+    /// The TLS handshake has failed.
+    #[error("the TLS handshake failed: {0}")]
+    Tls(io::Error),
+    /// The certificate is good, and its holder is not expected.
+    #[error("the certificate has no name of --tls-client-name")]
+    ClientName,
+    /// The connection broke off before it was a session.
+    #[error("the connection broke off: {0}")]
+    Broken(io::Error),
+    /// It took too long before it was a session.
+    #[error("no PROXY header or no TLS handshake within {0:?}")]
+    Late(Duration),
 }
 
 impl Refusal {
@@ -34,6 +51,11 @@ impl Refusal {
             Self::MaxConnections => "max-connections",
             Self::MaxConnectionsPerAddress => "max-connections-per-address",
             Self::NotAllowed => "not-allowed",
+            Self::Proxy(_) => "proxy-header",
+            Self::Tls(_) => "tls-handshake",
+            Self::ClientName => "tls-client-name",
+            Self::Broken(_) => "disconnect",
+            Self::Late(_) => "first-message-timeout",
         }
     }
 }
@@ -68,10 +90,15 @@ impl Admission {
     }
 
     /// A seat for a router that has come to us.
-    pub fn seat(&self, router: IpAddr) -> Result<Seat, Refusal> {
+    pub fn guest(&self, router: IpAddr) -> Result<Seat, Refusal> {
         if !self.allow.is_empty() && !contain(&self.allow, router) {
             return Err(Refusal::NotAllowed);
         }
+        self.seat(router)
+    }
+
+    /// A seat for a router, whoever has come to whom.
+    pub fn seat(&self, router: IpAddr) -> Result<Seat, Refusal> {
         let mut seats = lock(&self.seats);
         let held = seats.get(&router).copied().unwrap_or_default();
         if held >= self.per_address {
@@ -156,10 +183,10 @@ mod tests {
     fn the_allow_list_lets_in_whom_it_names() {
         let admission = admission(&["--allow", "192.0.2.0/24,2001:db8::7"]);
         for allowed in ["192.0.2.0", "192.0.2.255", "2001:db8::7"] {
-            admission.seat(ip(allowed)).unwrap();
+            admission.guest(ip(allowed)).unwrap();
         }
         for refused in ["192.0.3.0", "2001:db8::8", "::"] {
-            assert_eq!(admission.seat(ip(refused)).unwrap_err().label(), "not-allowed");
+            assert_eq!(admission.guest(ip(refused)).unwrap_err().label(), "not-allowed");
         }
     }
 }

@@ -22,9 +22,10 @@ use crate::{
     config::RunOptions,
     frame::next_frame,
     metrics::Metrics,
+    names::{Names, Noted},
     output::Output,
     raw::{self, Framer},
-    session::{Counters, Destination, Origin, Record, Session, Sink as _},
+    session::{Counters, Destination, Identity, Origin, Record, Session, Sink as _},
 };
 
 /// Bytes to ask of the socket at a time: some hundreds of messages, so that the
@@ -88,6 +89,10 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Limits what they write to the log before they are sessions.
     pub complaints: Arc<Complaints>,
+    /// What their routers call themselves.
+    pub names: Arc<Names>,
+    /// By what their routers are told from each other.
+    pub identity: Identity,
     /// When to end.
     pub shutdown: CancellationToken,
 }
@@ -105,6 +110,7 @@ pub struct Connection {
     /// When the message began of which the buffer holds a part.
     begun: Option<Instant>,
     bucket: Bucket,
+    name: Option<Noted>,
     /// Until when the bucket is empty: since when, and until when.
     slowed: Option<(Instant, Instant)>,
     reported: Counters,
@@ -128,13 +134,14 @@ impl Connection {
         Self {
             stream,
             buffer: BytesMut::new(),
-            session: Session::new(origin),
+            session: Session::identified_by(shared.identity, origin),
             output,
             raw,
             accepted,
             last_read: accepted,
             begun: None,
             bucket: Bucket::new(limits.rate_messages, limits.rate_bytes, accepted),
+            name: None,
             slowed: None,
             shared,
             reported: Counters::default(),
@@ -222,9 +229,6 @@ impl Connection {
                 Err(error) => break Some(Close::Frame(error)),
             };
             let frame = rest.get(..length).unwrap_or(rest);
-            if self.session.counters().total() == 0 {
-                tracing::info!("session opened");
-            }
             self.session.message(frame, now, &mut self.output);
             if let Some(raw) = &mut self.raw {
                 self.output.record(Record {
@@ -237,6 +241,9 @@ impl Connection {
                 self.shared.metrics.raw.inc();
             }
             done += length;
+            if self.session.counters().total() == 1 {
+                self.opened();
+            }
             if self.session.terminated() {
                 break Some(Close::Termination);
             }
@@ -260,6 +267,29 @@ impl Connection {
         self.output.flush();
         self.report();
         close
+    }
+
+    /// The first message is there, and with it what the router calls itself.
+    fn opened(&mut self) {
+        let Some(sys_name) = self.session.sys_name() else {
+            tracing::info!("session opened");
+            return;
+        };
+        tracing::info!(sys_name, "session opened");
+        let address = self.session.address();
+        let (noted, other) = self.shared.names.note(address, sys_name);
+        if let Some(other) = other {
+            if self.shared.identity == Identity::Address {
+                tracing::warn!(
+                    sys_name,
+                    other,
+                    "two sysNames behind one address are taken for one router, see --router-identity",
+                );
+            } else {
+                tracing::info!(sys_name, other, "two sysNames behind one address");
+            }
+        }
+        self.name = Some(noted);
     }
 
     /// The bucket has tokens again.
@@ -313,16 +343,19 @@ impl Connection {
         let metrics = &self.shared.metrics;
         metrics.incomplete_octets.inc_by(incomplete as u64);
         let reason = close.label();
-        metrics.sessions_closed.with_label_values(&[reason]).inc();
         let Counters { octets, .. } = *self.session.counters();
         let messages = self.session.counters().total();
         if messages == 0 {
+            metrics.without_message.with_label_values(&[reason]).inc();
             // Who never was a router may come and go as often as it likes.
             let address = self.session.address();
             if let Some(left_out) = self.shared.complaints.may(address, reason) {
                 tracing::info!(reason, detail, incomplete, left_out, "closed without a message");
             }
-        } else if close.is_usual() {
+            return;
+        }
+        metrics.sessions_closed.with_label_values(&[reason]).inc();
+        if close.is_usual() {
             tracing::info!(reason, detail, messages, octets, incomplete, "session closed");
         } else {
             tracing::warn!(reason, detail, messages, octets, incomplete, "session closed");
@@ -331,7 +364,7 @@ impl Connection {
 }
 
 /// Resolves at the time, where there is one.
-async fn at(time: Option<Instant>) {
+pub(crate) async fn at(time: Option<Instant>) {
     if let Some(time) = time {
         sleep_until(time.into()).await;
     }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  listener ──► reception ──► connection ──► frame ──► bmp ──► bgp ──► event ──► publish
-//!  accept       admission,    one task a     split     RFC     UPDATE, protobuf  Kafka
-//!               limits        router         stream    7854    OPEN    bytes
+//!  or dial      admission,    one task a     split     RFC     UPDATE, protobuf  Kafka
+//!               PROXY, TLS    router         stream    7854    OPEN    bytes
 //!                                  └────────── session: what a router has told so far ──┘
 //! ```
 //!
@@ -27,6 +27,8 @@ pub mod config;
 #[cfg(feature = "daemon")]
 pub mod connection;
 pub mod decode;
+#[cfg(feature = "daemon")]
+pub mod dial;
 pub mod event;
 pub mod frame;
 #[cfg(feature = "daemon")]
@@ -34,8 +36,11 @@ pub mod listener;
 #[cfg(feature = "daemon")]
 pub mod metrics;
 #[cfg(feature = "daemon")]
+pub mod names;
+#[cfg(feature = "daemon")]
 pub mod output;
 pub mod pcap;
+pub mod proxy;
 #[cfg(feature = "daemon")]
 pub mod publish;
 #[cfg(feature = "daemon")]
@@ -48,6 +53,8 @@ pub mod replay;
 pub mod run;
 pub mod session;
 pub mod source;
+#[cfg(feature = "daemon")]
+pub mod tls;
 #[cfg(feature = "daemon")]
 pub mod topics;
 #[cfg(feature = "daemon")]

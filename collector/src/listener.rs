@@ -1,7 +1,8 @@
-//! Accepts routers' connections, each into a task of its own.
+//! Accepts routers' connections, and opens those to routers that listen, each into a task
+//! of its own.
 
 use std::{
-    io,
+    future, io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
@@ -15,7 +16,12 @@ use tokio::{
     time::{sleep, timeout_at},
 };
 
-use crate::reception::Reception;
+use crate::{
+    config::{Listen, TransportOptions},
+    dial,
+    reception::{Reception, Transport},
+    tls::Tls,
+};
 
 /// Routers that connect in the same moment, as all do when a collector comes back.
 const BACKLOG: i32 = 1024;
@@ -48,35 +54,92 @@ fn try_bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Accepts until shutdown, then waits for the sessions to end.
+/// Where routers connect.
+pub struct Sockets {
+    /// In the clear.
+    pub plain: Option<TcpListener>,
+    /// By TLS.
+    pub tls: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Those that are configured.
+    pub fn bind(options: &TransportOptions) -> anyhow::Result<Self> {
+        let plain = match options.listen {
+            Listen::Off => None,
+            Listen::At(address) => Some(bind(address)?),
+        };
+        Ok(Self { plain, tls: options.tls_listen.map(bind).transpose()? })
+    }
+
+    /// Says which there are.
+    pub fn announce(&self, collector: &str, target: &str) {
+        let sockets = [("plain", &self.plain), ("tls", &self.tls)];
+        for (transport, socket) in sockets {
+            let Some(socket) = socket else { continue };
+            match socket.local_addr() {
+                Ok(address) => {
+                    tracing::info!(%address, transport, collector, target, "listening for routers");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "listening on an address that cannot be told");
+                }
+            }
+        }
+    }
+}
+
+impl From<TcpListener> for Sockets {
+    fn from(plain: TcpListener) -> Self {
+        Self { plain: Some(plain), tls: None }
+    }
+}
+
+/// Accepts and connects until shutdown, then waits for the sessions to end.
 pub struct Listener {
-    socket: TcpListener,
+    sockets: Sockets,
+    tls: Option<Arc<Tls>>,
+    connect: Vec<String>,
     reception: Arc<Reception>,
 }
 
 impl Listener {
-    /// A listener that has not accepted yet.
+    /// A listener that has not accepted yet. `tls` belongs to the socket for it.
     #[must_use]
-    pub fn new(socket: TcpListener, reception: Reception) -> Self {
-        Self { socket, reception: Arc::new(reception) }
+    pub fn new(
+        sockets: Sockets,
+        tls: Option<Arc<Tls>>,
+        connect: Vec<String>,
+        reception: Reception,
+    ) -> Self {
+        Self { sockets, tls, connect, reception: Arc::new(reception) }
     }
 
     /// Accepts until shutdown; then gives the sessions `drain` to end.
     pub async fn serve(self, drain: Duration) {
+        let Self { sockets, tls, connect, reception } = self;
         let mut sessions = JoinSet::new();
-        let shutdown = self.reception.shutdown().clone();
+        for target in connect {
+            sessions.spawn(dial::keep_session(Arc::clone(&reception), target));
+        }
+        let by_tls = tls.map_or(Transport::Plain, Transport::Tls);
         loop {
-            tokio::select! {
-                (stream, peer) = self.accept(&self.socket) => {
-                    if let Some(session) = self.reception.admit(stream, peer) {
-                        sessions.spawn(session);
-                    }
+            let ((stream, peer), transport) = tokio::select! {
+                accepted = accept(sockets.plain.as_ref(), &reception) => {
+                    (accepted, Transport::Plain)
                 }
-                Some(ended) = sessions.join_next() => reap(ended),
-                () = shutdown.cancelled() => break,
+                accepted = accept(sockets.tls.as_ref(), &reception) => (accepted, by_tls.clone()),
+                Some(ended) = sessions.join_next() => {
+                    reap(ended);
+                    continue;
+                }
+                () = reception.shutdown().cancelled() => break,
+            };
+            if let Some(session) = reception.admit(stream, peer, transport) {
+                sessions.spawn(session);
             }
         }
-        drop(self.socket);
+        drop(sockets);
         let deadline = Instant::now() + drain;
         let all = async {
             while let Some(ended) = sessions.join_next().await {
@@ -87,21 +150,22 @@ impl Listener {
             tracing::warn!(sessions = sessions.len(), "sessions did not end in time");
         }
     }
+}
 
-    /// The next connection. After an error it waits, longer each time: one such
-    /// as too many open files would otherwise come at once again.
-    async fn accept(&self, socket: &TcpListener) -> (TcpStream, SocketAddr) {
-        let (mut backoff, longest) = BACKOFF;
-        loop {
-            match socket.accept().await {
-                Ok(accepted) => return accepted,
-                // The router gave up before its turn: nothing is wrong here.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => {
-                    self.reception.cannot_accept(&error);
-                    sleep(backoff).await;
-                    backoff = (backoff * 2).min(longest);
-                }
+/// The next connection. After an error it waits, longer each time: one such as too many
+/// open files would otherwise come at once again. Without a socket there is never one.
+async fn accept(socket: Option<&TcpListener>, reception: &Reception) -> (TcpStream, SocketAddr) {
+    let Some(socket) = socket else { return future::pending().await };
+    let (mut backoff, longest) = BACKOFF;
+    loop {
+        match socket.accept().await {
+            Ok(accepted) => return accepted,
+            // The router gave up before its turn: nothing is wrong here.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                reception.cannot_accept(&error);
+                sleep(backoff).await;
+                backoff = (backoff * 2).min(longest);
             }
         }
     }

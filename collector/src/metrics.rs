@@ -19,6 +19,16 @@ pub struct Metrics {
     pub sessions_closed: IntCounterVec,
     /// Connections refused, by reason.
     pub connections_refused: IntCounterVec,
+    /// Connections closed before their first message, by reason.
+    pub without_message: IntCounterVec,
+    /// Balancers that looked whether we are there.
+    pub health_checks: IntCounter,
+    /// Attempts to connect to a router that failed.
+    pub connect_errors: IntCounter,
+    /// Addresses behind which routers have different names.
+    pub shared_addresses: IntGauge,
+    /// New certificates, by whether they could be used.
+    pub certificate_reloads: IntCounterVec,
     /// Log lines about connections that were left out.
     pub log_lines_left_out: IntCounter,
     /// Errors of accept.
@@ -62,7 +72,7 @@ impl Metrics {
             sessions_closed: labelled(
                 registry,
                 "sessions_closed_total",
-                "Sessions closed, by reason.",
+                "Sessions closed, by reason; a session is a connection that has brought a message.",
                 "reason",
             )?,
             connections_refused: labelled(
@@ -70,6 +80,33 @@ impl Metrics {
                 "connections_refused_total",
                 "Connections closed before they were sessions, by reason.",
                 "reason",
+            )?,
+            without_message: labelled(
+                registry,
+                "connections_without_message_total",
+                "Connections that ended before their first whole BMP message, by reason.",
+                "reason",
+            )?,
+            health_checks: counter(
+                registry,
+                "balancer_checks_total",
+                "Connections of balancers that only looked whether the port is open.",
+            )?,
+            connect_errors: counter(
+                registry,
+                "connect_errors_total",
+                "Attempts to connect to a router (--connect) that failed.",
+            )?,
+            shared_addresses: gauge(
+                registry,
+                "shared_addresses",
+                "Addresses from which routers with different sysNames have sessions now.",
+            )?,
+            certificate_reloads: labelled(
+                registry,
+                "certificate_reloads_total",
+                "Certificates read anew, by result; after a failure the one before is used.",
+                "result",
             )?,
             log_lines_left_out: counter(
                 registry,

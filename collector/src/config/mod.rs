@@ -1,6 +1,7 @@
 //! The command line, and with it every setting: `--help` is the reference.
 
 mod limits;
+mod transport;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -16,6 +17,9 @@ use ribstream_runtime::{
 };
 
 pub use limits::LimitOptions;
+pub use transport::{Listen, TransportOptions};
+
+use crate::session::Identity;
 
 /// Where metrics and health are served unless told otherwise.
 const HTTP: &str = "[::]:9101";
@@ -49,9 +53,17 @@ pub enum Command {
 /// Settings of the daemon.
 #[derive(Args, Clone, Debug)]
 pub struct RunOptions {
-    /// Where routers connect
-    #[arg(long, env = "RIBSTREAM_LISTEN", value_name = "ADDR", default_value = "[::]:11019")]
-    pub listen: SocketAddr,
+    /// How routers are reached.
+    #[command(flatten)]
+    pub transport: TransportOptions,
+    /// By what routers are told from each other: address, sysname, or address+sysname where several share an address
+    #[arg(
+        long,
+        env = "RIBSTREAM_ROUTER_IDENTITY",
+        value_name = "WHAT",
+        default_value_t = Identity::Address
+    )]
+    pub router_identity: Identity,
     /// Where /metrics, /healthz and /readyz are served
     #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDR", default_value = HTTP)]
     pub http: SocketAddr,

@@ -37,18 +37,31 @@ impl Daemon {
     pub(crate) fn start_by(mut command: Command, more: &[&str]) -> Self {
         let http = free_address();
         let http_text = http.to_string();
-        let first = ["run", "--stdout", "--listen", "127.0.0.1:0", "--http", &http_text];
-        command.args(first).args(more);
+        command.args(["run", "--stdout", "--http", &http_text]).args(more);
+        if !more.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (log, events) = (Arc::default(), Arc::default());
         collect(child.stderr.take().unwrap(), &log, |line| line);
         collect(child.stdout.take().unwrap(), &events, |line| serde_json::from_str(&line).unwrap());
         let mut daemon = Self { child, address: http, http, log, events };
-        let line = daemon.line("listening for routers");
-        let word = line.split_whitespace().find_map(|word| word.strip_prefix("address="));
-        daemon.address = word.unwrap().parse().unwrap();
+        if !more.contains(&"off") {
+            daemon.address = daemon.listens("plain");
+        }
         daemon
+    }
+
+    /// Where it listens in the clear ("plain") or by TLS ("tls").
+    pub(crate) fn listens(&self, transport: &str) -> SocketAddr {
+        let words = "listening for routers";
+        let transport = format!("transport=\"{transport}\"");
+        let line = wait_for(&transport, || {
+            self.log().into_iter().find(|line| line.contains(words) && line.contains(&transport))
+        });
+        let word = line.split_whitespace().find_map(|word| word.strip_prefix("address="));
+        word.unwrap().parse().unwrap()
     }
 
     /// A connection from an address of the loopback network.
@@ -76,6 +89,11 @@ impl Daemon {
     pub(crate) fn events(&self, router: &str) -> Vec<Value> {
         let events = self.events.lock().unwrap();
         events.iter().filter(|event| event["router"] == router).cloned().collect()
+    }
+
+    /// Waits for an event of a router that has such a body.
+    pub(crate) fn event(&self, router: &str, body: &str) -> Value {
+        wait_for(router, || self.events(router).into_iter().find(|event| event.get(body).is_some()))
     }
 
     /// A series of `/metrics` as it stands there, labels included.

@@ -16,10 +16,12 @@ use crate::{
     delivery::capture_or_skip,
 };
 
-const CLOSED: &str = "sessions_closed_total";
-
 fn closed(reason: &str) -> String {
-    format!("{CLOSED}{{reason=\"{reason}\"}}")
+    format!("sessions_closed_total{{reason=\"{reason}\"}}")
+}
+
+fn without_message(reason: &str) -> String {
+    format!("connections_without_message_total{{reason=\"{reason}\"}}")
 }
 
 /// Whether the collector takes what is sent.
@@ -86,7 +88,7 @@ fn who_says_nothing_or_half_a_message_is_closed() {
     let mut good = daemon.router("127.0.0.4");
     is_closed(&mut silent);
     is_closed(&mut half);
-    daemon.metric_reaches(&closed("first-message-timeout"), 2.0);
+    daemon.metric_reaches(&without_message("first-message-timeout"), 2.0);
     let line = daemon.line("closed without a message");
     assert!(line.contains("no whole message within 1s"), "{line}");
     // The limit is for the first message alone.
@@ -213,7 +215,7 @@ fn what_is_no_bmp_is_closed_at_once_and_fills_no_log() {
             Ok(()) => is_closed(&mut scanner),
         }
     }
-    daemon.metric_reaches(&closed("version"), 50.0);
+    daemon.metric_reaches(&without_message("version"), 50.0);
     let log = daemon.log();
     let lines = log.iter().filter(|line| line.contains("closed without a message")).count();
     assert_eq!(lines, 1, "{log:?}");

@@ -4,11 +4,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod active;
+mod balancer;
 mod collector;
 mod daemon;
 mod delivery;
 mod faults;
+mod identity;
 mod limits;
 mod process;
 mod proxy;
 mod raw;
+mod tls;
