@@ -1,26 +1,31 @@
 //! One router's connection: reads the socket, splits the stream, publishes.
 
 use std::{
+    future::poll_fn,
     io,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::{Buf, BytesMut};
-use ribstream_proto::v1::RouterDownReason;
 use tokio::{
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _},
     time::{MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bucket::Bucket,
+    close::Close,
+    complaints::Complaints,
     config::RunOptions,
-    frame::{FrameError, next_frame},
+    frame::next_frame,
     metrics::Metrics,
+    names::{Names, Noted},
     output::Output,
     raw::{self, Framer},
-    session::{Counters, Destination, Origin, Record, Session, Sink as _},
+    session::{Counters, Destination, Identity, Origin, Record, Session, Sink as _},
 };
 
 /// Bytes to ask of the socket at a time: some hundreds of messages, so that the
@@ -31,6 +36,9 @@ const IDLE_BUFFER: usize = 4 << 10;
 /// How long the last words of a session may wait for a place in Kafka's queue.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What a router sends, in the clear. Nothing is ever written: BMP is one-way.
+pub type Stream = Box<dyn AsyncRead + Send + Unpin>;
+
 /// The bounds within which a session is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -40,110 +48,102 @@ pub struct Limits {
     pub max_buffer: usize,
     /// Between heartbeats.
     pub heartbeat: Duration,
+    /// From the accept to the first whole message, where there is a limit.
+    pub first_message: Option<Duration>,
+    /// From the first byte of a message to its last, where there is a limit.
+    pub message: Option<Duration>,
     /// Longest silence, where there is a limit.
     pub idle: Option<Duration>,
+    /// Most messages a second, where there is a limit.
+    pub rate_messages: Option<u32>,
+    /// Most bytes a second, where there is a limit.
+    pub rate_bytes: Option<u32>,
 }
 
 impl Limits {
     /// As configured.
     #[must_use]
     pub fn new(options: &RunOptions) -> Self {
+        let RunOptions { heartbeat_interval, limits, .. } = options;
+        let unless_zero = |limit: Duration| (!limit.is_zero()).then_some(limit);
         Self {
-            max_message: options.max_message,
-            max_buffer: options.max_buffer,
+            max_message: limits.max_message,
+            max_buffer: limits.max_buffer,
             // An interval of zero would be one without end.
-            heartbeat: options.heartbeat_interval.max(Duration::from_millis(10)),
-            idle: (!options.idle_timeout.is_zero()).then_some(options.idle_timeout),
+            heartbeat: (*heartbeat_interval).max(Duration::from_millis(10)),
+            first_message: unless_zero(limits.first_message_timeout),
+            message: unless_zero(limits.message_timeout),
+            idle: unless_zero(limits.idle_timeout),
+            rate_messages: limits.rate_messages,
+            rate_bytes: limits.rate_bytes,
         }
     }
 }
 
-/// Why a session ends.
-#[derive(Debug)]
-enum Close {
-    Termination,
-    Disconnect(String),
-    Idle(Duration),
-    Frame(FrameError),
-    Buffer { held: usize },
-    Shutdown,
-    PublishFailed(String),
-}
-
-impl Close {
-    /// The word to count it by.
-    const fn label(&self) -> &'static str {
-        match self {
-            Self::Termination => "termination",
-            Self::Disconnect(_) => "disconnect",
-            Self::Idle(_) => "idle",
-            Self::Frame(error) => error.reason(),
-            Self::Buffer { .. } => "buffer",
-            Self::Shutdown => "shutdown",
-            Self::PublishFailed(_) => "publish-failed",
-        }
-    }
-
-    const fn reason(&self) -> RouterDownReason {
-        match self {
-            Self::Termination => RouterDownReason::Termination,
-            Self::Disconnect(_) => RouterDownReason::Disconnect,
-            Self::Idle(_) => RouterDownReason::Idle,
-            Self::Frame(_) | Self::Buffer { .. } => RouterDownReason::BadFrame,
-            Self::Shutdown => RouterDownReason::CollectorShutdown,
-            Self::PublishFailed(_) => RouterDownReason::PublishFailed,
-        }
-    }
-
-    fn detail(&self) -> String {
-        match self {
-            Self::Termination => String::new(),
-            Self::Disconnect(detail) | Self::PublishFailed(detail) => detail.clone(),
-            Self::Idle(limit) => format!("nothing received for {limit:?}"),
-            Self::Frame(error) => error.to_string(),
-            Self::Buffer { held } => format!("{held} bytes hold no whole message"),
-            Self::Shutdown => "the collector is shutting down".to_owned(),
-        }
-    }
+/// What all connections share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The bounds of each.
+    pub limits: Limits,
+    /// Where they are counted.
+    pub metrics: Arc<Metrics>,
+    /// Limits what they write to the log before they are sessions.
+    pub complaints: Arc<Complaints>,
+    /// What their routers call themselves.
+    pub names: Arc<Names>,
+    /// By what their routers are told from each other.
+    pub identity: Identity,
+    /// When to end.
+    pub shutdown: CancellationToken,
 }
 
 /// A router's connection.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     buffer: BytesMut,
     session: Session,
     output: Output,
     raw: Option<Framer>,
-    limits: Limits,
-    shutdown: CancellationToken,
-    metrics: Arc<Metrics>,
+    shared: Shared,
+    accepted: Instant,
+    last_read: Instant,
+    /// When the message began of which the buffer holds a part.
+    begun: Option<Instant>,
+    bucket: Bucket,
+    name: Option<Noted>,
+    /// Until when the bucket is empty: since when, and until when.
+    slowed: Option<(Instant, Instant)>,
     reported: Counters,
     reported_peers: i64,
 }
 
 impl Connection {
-    /// A connection that was just accepted, with a framer where the raw topic is on.
+    /// A connection that was accepted at `accepted`, with a framer where the raw topic is on.
     #[must_use]
     pub fn new(
-        stream: TcpStream,
+        stream: Stream,
+        accepted: Instant,
         origin: Origin,
         output: Output,
         raw: Option<Framer>,
-        limits: Limits,
-        shutdown: CancellationToken,
-        metrics: Arc<Metrics>,
+        shared: Shared,
     ) -> Self {
-        metrics.sessions_opened.inc();
-        metrics.sessions.inc();
+        shared.metrics.sessions_opened.inc();
+        shared.metrics.sessions.inc();
+        let limits = &shared.limits;
         Self {
             stream,
             buffer: BytesMut::new(),
-            session: Session::new(origin),
+            session: Session::identified_by(shared.identity, origin),
             output,
             raw,
-            limits,
-            shutdown,
-            metrics,
+            accepted,
+            last_read: accepted,
+            begun: None,
+            bucket: Bucket::new(limits.rate_messages, limits.rate_bytes, accepted),
+            name: None,
+            slowed: None,
+            shared,
             reported: Counters::default(),
             reported_peers: 0,
         }
@@ -151,72 +151,78 @@ impl Connection {
 
     /// Serves the router until its session ends, for whatever reason.
     pub async fn serve(mut self) {
-        tracing::info!("session opened");
         let close = self.receive().await;
         self.end(&close).await;
     }
 
     async fn receive(&mut self) -> Close {
-        let first_beat = tokio::time::Instant::now() + self.limits.heartbeat;
-        let mut heartbeat = interval_at(first_beat, self.limits.heartbeat);
+        let interval = self.shared.limits.heartbeat;
+        let mut heartbeat = interval_at(tokio::time::Instant::now() + interval, interval);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last_read = Instant::now();
         loop {
-            let idle_at = self.limits.idle.map(|limit| last_read + limit);
+            let slowed = self.slowed;
+            let (deadline, late) = self.patience().unzip();
             tokio::select! {
-                ready = self.stream.readable() => {
-                    if let Err(error) = ready {
-                        return Close::Disconnect(error.to_string());
-                    }
-                    match self.read() {
-                        Ok(0) => return Close::Disconnect("the router closed".to_owned()),
-                        Ok(_) => {
-                            if let Some(close) = self.process(micros_now()).await {
-                                return close;
-                            }
-                            // After the wait for Kafka, if there was one: that silence was ours.
-                            last_read = Instant::now();
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            self.release();
-                        }
-                        Err(error) => return Close::Disconnect(error.to_string()),
-                    }
-                }
+                // What has come is read before the router is found to be late: the
+                // delay may have been ours.
+                biased;
+                () = self.shared.shutdown.cancelled() => return self.stopped(),
+                reason = self.output.failed() => return Close::PublishFailed(reason),
                 // Who has said nothing yet is no router.
                 _ = heartbeat.tick(), if self.session.counters().total() > 0 => {
                     self.session.heartbeat(micros_now(), &mut self.output);
                     self.output.flush();
                 }
-                () = sleep_until(idle_at.unwrap_or(last_read).into()), if idle_at.is_some() => {
-                    return Close::Idle(self.limits.idle.unwrap_or_default());
+                () = at(slowed.map(|(_, until)| until)), if slowed.is_some() => {
+                    self.go_on();
+                    if let Some(close) = self.process().await {
+                        return close;
+                    }
                 }
-                () = self.shutdown.cancelled() => return self.stopped(),
-                reason = self.output.failed() => return Close::PublishFailed(reason),
+                read = read(&mut self.stream, &mut self.buffer), if slowed.is_none() => {
+                    match read {
+                        Ok(0) => return Close::Disconnect("the router closed".to_owned()),
+                        Ok(_) => {
+                            if let Some(close) = self.process().await {
+                                return close;
+                            }
+                        }
+                        Err(error) => return Close::Disconnect(error.to_string()),
+                    }
+                }
+                () = at(deadline), if deadline.is_some() => {
+                    return late.unwrap_or(Close::Shutdown);
+                }
             }
         }
     }
 
-    fn read(&mut self) -> io::Result<usize> {
-        self.buffer.reserve(READ_SIZE);
-        self.stream.try_read_buf(&mut self.buffer)
-    }
-
-    /// Gives back the memory of a session that waits for its router.
-    fn release(&mut self) {
-        if self.buffer.is_empty() && self.buffer.capacity() > IDLE_BUFFER {
-            self.buffer = BytesMut::new();
+    /// Until when the router is waited for, and what its session ends of then. While it is
+    /// we who do not read, that is without end.
+    fn patience(&self) -> Option<(Instant, Close)> {
+        if self.slowed.is_some() {
+            return None;
         }
+        let Limits { first_message, message, idle, .. } = self.shared.limits;
+        let first = first_message.filter(|_| self.session.counters().total() == 0);
+        let first = first.map(|limit| (self.accepted + limit, Close::FirstMessage(limit)));
+        let message = message.zip(self.begun);
+        let message = message.map(|(limit, begun)| (begun + limit, Close::SlowMessage(limit)));
+        let idle = idle.map(|limit| (self.last_read + limit, Close::Idle(limit)));
+        [first, message, idle].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
     }
 
-    /// Publishes every whole message in the buffer, and leaves the rest in it.
-    async fn process(&mut self, now: u64) -> Option<Close> {
+    /// Publishes every whole message in the buffer, or as many as the rate allows, and
+    /// leaves the rest in it.
+    async fn process(&mut self) -> Option<Close> {
+        let now = micros_now();
         let mut done = 0;
         let close = loop {
             let rest = self.buffer.get(done..).unwrap_or_default();
-            let length = match next_frame(rest, self.limits.max_message) {
+            let Limits { max_message, max_buffer, .. } = self.shared.limits;
+            let length = match next_frame(rest, max_message) {
                 Ok(Some(length)) => length,
-                Ok(None) if rest.len() >= self.limits.max_buffer => {
+                Ok(None) if rest.len() >= max_buffer => {
                     break Some(Close::Buffer { held: rest.len() });
                 }
                 Ok(None) => break None,
@@ -232,9 +238,12 @@ impl Connection {
                     router: self.session.router(),
                     value: raw.frame(frame, now),
                 });
-                self.metrics.raw.inc();
+                self.shared.metrics.raw.inc();
             }
             done += length;
+            if self.session.counters().total() == 1 {
+                self.opened();
+            }
             if self.session.terminated() {
                 break Some(Close::Termination);
             }
@@ -243,24 +252,66 @@ impl Connection {
             {
                 break Some(close);
             }
+            let now = Instant::now();
+            if let Some(wait) = self.bucket.take(length, now) {
+                self.slowed = Some((now, now + wait));
+                break None;
+            }
         };
         self.buffer.advance(done);
+        // After the waits, if there were any: that silence was ours.
+        self.last_read = Instant::now();
+        if done > 0 || self.begun.is_none() {
+            self.begun = (!self.buffer.is_empty()).then_some(self.last_read);
+        }
         self.output.flush();
         self.report();
         close
     }
 
+    /// The first message is there, and with it what the router calls itself.
+    fn opened(&mut self) {
+        let Some(sys_name) = self.session.sys_name() else {
+            tracing::info!("session opened");
+            return;
+        };
+        tracing::info!(sys_name, "session opened");
+        let address = self.session.address();
+        let (noted, other) = self.shared.names.note(address, sys_name);
+        if let Some(other) = other {
+            if self.shared.identity == Identity::Address {
+                tracing::warn!(
+                    sys_name,
+                    other,
+                    "two sysNames behind one address are taken for one router, see --router-identity",
+                );
+            } else {
+                tracing::info!(sys_name, other, "two sysNames behind one address");
+            }
+        }
+        self.name = Some(noted);
+    }
+
+    /// The bucket has tokens again.
+    fn go_on(&mut self) {
+        if let Some((since, _)) = self.slowed.take() {
+            let waited = since.elapsed();
+            self.session.held_back(waited);
+            self.shared.metrics.rate_limited.inc_by(waited.as_secs_f64());
+        }
+    }
+
     async fn wait_for_room(&mut self) -> Option<Close> {
         self.report();
         let waiting = Instant::now();
-        let shutdown = self.shutdown.clone();
+        let shutdown = self.shared.shutdown.clone();
         let close = tokio::select! {
             () = self.output.room() => None,
             () = shutdown.cancelled() => Some(self.stopped()),
         };
         let waited = waiting.elapsed();
         self.session.held_back(waited);
-        self.metrics.backpressure.inc_by(waited.as_secs_f64());
+        self.shared.metrics.backpressure.inc_by(waited.as_secs_f64());
         close
     }
 
@@ -273,9 +324,10 @@ impl Connection {
     }
 
     fn report(&mut self) {
-        self.metrics.received(self.session.counters(), &mut self.reported);
+        let metrics = &self.shared.metrics;
+        metrics.received(self.session.counters(), &mut self.reported);
         let peers = i64::try_from(self.session.peers_up()).unwrap_or(i64::MAX);
-        self.metrics.peers.add(peers - self.reported_peers);
+        metrics.peers.add(peers - self.reported_peers);
         self.reported_peers = peers;
     }
 
@@ -288,24 +340,54 @@ impl Connection {
         self.output.flush();
         self.report();
         let incomplete = self.buffer.len();
-        self.metrics.incomplete_octets.inc_by(incomplete as u64);
-        self.metrics.sessions_closed.with_label_values(&[close.label()]).inc();
-        let counters = self.session.counters();
-        let (messages, octets) = (counters.total(), counters.octets);
+        let metrics = &self.shared.metrics;
+        metrics.incomplete_octets.inc_by(incomplete as u64);
         let reason = close.label();
-        match close {
-            Close::Termination | Close::Disconnect(_) | Close::Shutdown => {
-                tracing::info!(reason, detail, messages, octets, incomplete, "session closed");
+        let Counters { octets, .. } = *self.session.counters();
+        let messages = self.session.counters().total();
+        if messages == 0 {
+            metrics.without_message.with_label_values(&[reason]).inc();
+            // Who never was a router may come and go as often as it likes.
+            let address = self.session.address();
+            if let Some(left_out) = self.shared.complaints.may(address, reason) {
+                tracing::info!(reason, detail, incomplete, left_out, "closed without a message");
             }
-            _ => tracing::warn!(reason, detail, messages, octets, incomplete, "session closed"),
+            return;
+        }
+        metrics.sessions_closed.with_label_values(&[reason]).inc();
+        if close.is_usual() {
+            tracing::info!(reason, detail, messages, octets, incomplete, "session closed");
+        } else {
+            tracing::warn!(reason, detail, messages, octets, incomplete, "session closed");
         }
     }
 }
 
+/// Resolves at the time, where there is one.
+pub(crate) async fn at(time: Option<Instant>) {
+    if let Some(time) = time {
+        sleep_until(time.into()).await;
+    }
+}
+
+/// Reads into the buffer. While there is nothing to be read, a session with nothing to
+/// decode gives its memory back.
+async fn read(stream: &mut Stream, buffer: &mut BytesMut) -> io::Result<usize> {
+    poll_fn(|context| {
+        buffer.reserve(READ_SIZE);
+        let polled = pin!(stream.read_buf(buffer)).poll(context);
+        if polled.is_pending() && buffer.is_empty() && buffer.capacity() > IDLE_BUFFER {
+            *buffer = BytesMut::new();
+        }
+        polled
+    })
+    .await
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.metrics.sessions.dec();
-        self.metrics.peers.sub(self.reported_peers);
+        self.shared.metrics.sessions.dec();
+        self.shared.metrics.peers.sub(self.reported_peers);
     }
 }
 

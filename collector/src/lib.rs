@@ -1,10 +1,10 @@
 //! Receives BMP from routers and publishes one protobuf event for each message.
 //!
 //! ```text
-//!  listener ──► connection ──► frame ──► bmp ──► bgp ──► event ──► publish
-//!  accept,      one task a     split     RFC     UPDATE, protobuf  Kafka
-//!  limits       router         stream    7854    OPEN    bytes
-//!                   └────────── session: what a router has told so far ──┘
+//!  listener ──► reception ──► connection ──► frame ──► bmp ──► bgp ──► event ──► publish
+//!  or dial      admission,    one task a     split     RFC     UPDATE, protobuf  Kafka
+//!               PROXY, TLS    router         stream    7854    OPEN    bytes
+//!                                  └────────── session: what a router has told so far ──┘
 //! ```
 //!
 //! Everything between `connection` and `publish` is pure: [`session::Session`]
@@ -12,13 +12,23 @@
 //! subcommand `decode` runs the same code on a file, and the fuzz targets run it
 //! without the rest, which the feature `daemon` brings.
 
+#[cfg(feature = "daemon")]
+pub mod admission;
 pub mod bgp;
 pub mod bmp;
+#[cfg(feature = "daemon")]
+pub mod bucket;
+#[cfg(feature = "daemon")]
+pub mod close;
+#[cfg(feature = "daemon")]
+pub mod complaints;
 #[cfg(feature = "daemon")]
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod connection;
 pub mod decode;
+#[cfg(feature = "daemon")]
+pub mod dial;
 pub mod event;
 pub mod frame;
 #[cfg(feature = "daemon")]
@@ -26,18 +36,25 @@ pub mod listener;
 #[cfg(feature = "daemon")]
 pub mod metrics;
 #[cfg(feature = "daemon")]
+pub mod names;
+#[cfg(feature = "daemon")]
 pub mod output;
 pub mod pcap;
+pub mod proxy;
 #[cfg(feature = "daemon")]
 pub mod publish;
 #[cfg(feature = "daemon")]
 pub mod raw;
+#[cfg(feature = "daemon")]
+pub mod reception;
 #[cfg(feature = "daemon")]
 pub mod replay;
 #[cfg(feature = "daemon")]
 pub mod run;
 pub mod session;
 pub mod source;
+#[cfg(feature = "daemon")]
+pub mod tls;
 #[cfg(feature = "daemon")]
 pub mod topics;
 #[cfg(feature = "daemon")]

@@ -1,44 +1,33 @@
-//! Accepts routers' connections, each into a task of its own.
+//! Accepts routers' connections, and opens those to routers that listen, each into a task
+//! of its own.
 
 use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    future, io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     task::JoinSet,
     time::{sleep, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use crate::{
-    config::RunOptions,
-    connection::{Connection, Limits, micros_now},
-    metrics::Metrics,
-    output::{Output, Target},
-    raw::Framer,
-    session::Origin,
+    config::{Listen, TransportOptions},
+    dial,
+    reception::{Reception, Transport},
+    tls::Tls,
 };
 
 /// Routers that connect in the same moment, as all do when a collector comes back.
 const BACKLOG: i32 = 1024;
-/// First and last wait after an accept that failed, for example for want of files.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(64));
-/// A router that went away without a word is noticed after two minutes.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_mins(1))
-    .with_interval(Duration::from_secs(15))
-    .with_retries(4);
+/// First and last wait after an accept that failed, for example for want of files. The
+/// last is short enough for the routers to be back soon after the cause has gone.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// Listens on `address`; on `[::]` for IPv4 too, and where the host has no IPv6,
 /// for IPv4 alone.
@@ -65,58 +54,92 @@ fn try_bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Accepts until shutdown, then waits for the sessions to end.
+/// Where routers connect.
+pub struct Sockets {
+    /// In the clear.
+    pub plain: Option<TcpListener>,
+    /// By TLS.
+    pub tls: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Those that are configured.
+    pub fn bind(options: &TransportOptions) -> anyhow::Result<Self> {
+        let plain = match options.listen {
+            Listen::Off => None,
+            Listen::At(address) => Some(bind(address)?),
+        };
+        Ok(Self { plain, tls: options.tls_listen.map(bind).transpose()? })
+    }
+
+    /// Says which there are.
+    pub fn announce(&self, collector: &str, target: &str) {
+        let sockets = [("plain", &self.plain), ("tls", &self.tls)];
+        for (transport, socket) in sockets {
+            let Some(socket) = socket else { continue };
+            match socket.local_addr() {
+                Ok(address) => {
+                    tracing::info!(%address, transport, collector, target, "listening for routers");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "listening on an address that cannot be told");
+                }
+            }
+        }
+    }
+}
+
+impl From<TcpListener> for Sockets {
+    fn from(plain: TcpListener) -> Self {
+        Self { plain: Some(plain), tls: None }
+    }
+}
+
+/// Accepts and connects until shutdown, then waits for the sessions to end.
 pub struct Listener {
-    socket: TcpListener,
-    collector: Arc<str>,
-    target: Target,
-    raw: bool,
-    limits: Limits,
-    permits: Arc<Semaphore>,
-    last_session: AtomicU64,
-    metrics: Arc<Metrics>,
-    shutdown: CancellationToken,
+    sockets: Sockets,
+    tls: Option<Arc<Tls>>,
+    connect: Vec<String>,
+    reception: Arc<Reception>,
 }
 
 impl Listener {
-    /// A listener that has not accepted yet.
+    /// A listener that has not accepted yet. `tls` belongs to the socket for it.
     #[must_use]
     pub fn new(
-        socket: TcpListener,
-        options: &RunOptions,
-        target: Target,
-        metrics: Arc<Metrics>,
-        shutdown: CancellationToken,
+        sockets: Sockets,
+        tls: Option<Arc<Tls>>,
+        connect: Vec<String>,
+        reception: Reception,
     ) -> Self {
-        let connections = usize::try_from(options.max_connections).unwrap_or(usize::MAX);
-        Self {
-            socket,
-            collector: options.collector_name().into(),
-            target,
-            raw: options.raw,
-            limits: Limits::new(options),
-            permits: Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS))),
-            last_session: AtomicU64::new(0),
-            metrics,
-            shutdown,
-        }
+        Self { sockets, tls, connect, reception: Arc::new(reception) }
     }
 
     /// Accepts until shutdown; then gives the sessions `drain` to end.
     pub async fn serve(self, drain: Duration) {
+        let Self { sockets, tls, connect, reception } = self;
         let mut sessions = JoinSet::new();
+        for target in connect {
+            sessions.spawn(dial::keep_session(Arc::clone(&reception), target));
+        }
+        let by_tls = tls.map_or(Transport::Plain, Transport::Tls);
         loop {
-            tokio::select! {
-                accepted = self.accept() => {
-                    if let Some((stream, peer)) = accepted {
-                        self.admit(stream, peer, &mut sessions);
-                    }
+            let ((stream, peer), transport) = tokio::select! {
+                accepted = accept(sockets.plain.as_ref(), &reception) => {
+                    (accepted, Transport::Plain)
                 }
-                Some(ended) = sessions.join_next() => reap(ended),
-                () = self.shutdown.cancelled() => break,
+                accepted = accept(sockets.tls.as_ref(), &reception) => (accepted, by_tls.clone()),
+                Some(ended) = sessions.join_next() => {
+                    reap(ended);
+                    continue;
+                }
+                () = reception.shutdown().cancelled() => break,
+            };
+            if let Some(session) = reception.admit(stream, peer, transport) {
+                sessions.spawn(session);
             }
         }
-        drop(self.socket);
+        drop(sockets);
         let deadline = Instant::now() + drain;
         let all = async {
             while let Some(ended) = sessions.join_next().await {
@@ -127,67 +150,24 @@ impl Listener {
             tracing::warn!(sessions = sessions.len(), "sessions did not end in time");
         }
     }
+}
 
-    /// The next connection. After an error it waits, longer each time: one such
-    /// as too many open files would otherwise come at once again.
-    async fn accept(&self) -> Option<(TcpStream, SocketAddr)> {
-        let (mut backoff, longest) = BACKOFF;
-        loop {
-            match self.socket.accept().await {
-                Ok(accepted) => return Some(accepted),
-                // The router gave up before its turn: nothing is wrong here.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => return None,
-                Err(error) => {
-                    self.metrics.accept_errors.inc();
-                    tracing::error!(%error, retry_after = ?backoff, "cannot accept a connection");
-                    sleep(backoff).await;
-                    backoff = (backoff * 2).min(longest);
-                }
+/// The next connection. After an error it waits, longer each time: one such as too many
+/// open files would otherwise come at once again. Without a socket there is never one.
+async fn accept(socket: Option<&TcpListener>, reception: &Reception) -> (TcpStream, SocketAddr) {
+    let Some(socket) = socket else { return future::pending().await };
+    let (mut backoff, longest) = BACKOFF;
+    loop {
+        match socket.accept().await {
+            Ok(accepted) => return accepted,
+            // The router gave up before its turn: nothing is wrong here.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                reception.cannot_accept(&error);
+                sleep(backoff).await;
+                backoff = (backoff * 2).min(longest);
             }
         }
-    }
-
-    fn admit(&self, stream: TcpStream, peer: SocketAddr, sessions: &mut JoinSet<()>) {
-        let router = normalised(peer.ip());
-        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
-            self.metrics.connections_refused.with_label_values(&["max-connections"]).inc();
-            tracing::warn!(%router, port = peer.port(), "refused: --max-connections is reached");
-            return;
-        };
-        if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE) {
-            tracing::debug!(%router, %error, "no keepalive");
-        }
-        let session = self.next_session();
-        let connection = Connection::new(
-            stream,
-            Origin {
-                collector: Arc::clone(&self.collector),
-                router_address: router,
-                remote_port: peer.port(),
-                session,
-            },
-            Output::new(&self.target),
-            self.raw.then(|| Framer::new(&self.collector, router)),
-            self.limits,
-            self.shutdown.clone(),
-            Arc::clone(&self.metrics),
-        );
-        let span = tracing::info_span!("session", %router, port = peer.port(), session);
-        let served = async move {
-            connection.serve().await;
-            drop(permit);
-        };
-        sessions.spawn(served.instrument(span));
-    }
-
-    /// The accept time, moved on where two routers come in the same microsecond
-    /// or the clock goes back.
-    fn next_session(&self) -> u64 {
-        let now = micros_now();
-        let last = self
-            .last_session
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(now.max(last + 1)));
-        now.max(last.unwrap_or_default() + 1)
     }
 }
 
@@ -197,20 +177,9 @@ fn reap(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// IPv4 as IPv4, also where the socket says `::ffff:192.0.2.1`.
-fn normalised(address: IpAddr) -> IpAddr {
-    address.to_canonical()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_ipv4_router_is_the_same_on_a_dual_stack_socket() {
-        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
-        assert_eq!(normalised(mapped), "192.0.2.1".parse::<IpAddr>().unwrap());
-    }
 
     #[tokio::test]
     async fn one_listener_takes_ipv4_and_ipv6() {

@@ -5,7 +5,9 @@ use std::{io, process::ExitCode};
 use anyhow::Context as _;
 use ribstream_collector::{
     config::{Cli, Command, DecodeOptions, HealthOptions, RunOptions},
-    decode, listener, replay, run, source,
+    decode,
+    listener::{self, Sockets},
+    replay, run, source,
 };
 use ribstream_runtime::{config, health, log::LogOptions, shutdown};
 use tokio::runtime::Runtime;
@@ -38,9 +40,9 @@ fn collect(log: &LogOptions, options: RunOptions) -> anyhow::Result<()> {
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let shutdown = shutdown::signal();
-        let listener = listener::bind(options.listen)?;
+        let sockets = Sockets::bind(&options.transport)?;
         let http = listener::bind(options.http)?;
-        run::run(listener, http, options, shutdown).await
+        run::run(sockets, http, options, shutdown).await
     });
     // A question for Kafka's health may still wait for its answer.
     runtime.shutdown_background();

@@ -19,6 +19,18 @@ pub struct Metrics {
     pub sessions_closed: IntCounterVec,
     /// Connections refused, by reason.
     pub connections_refused: IntCounterVec,
+    /// Connections closed before their first message, by reason.
+    pub without_message: IntCounterVec,
+    /// Balancers that looked whether we are there.
+    pub health_checks: IntCounter,
+    /// Attempts to connect to a router that failed.
+    pub connect_errors: IntCounter,
+    /// Addresses behind which routers have different names.
+    pub shared_addresses: IntGauge,
+    /// New certificates, by whether they could be used.
+    pub certificate_reloads: IntCounterVec,
+    /// Log lines about connections that were left out.
+    pub log_lines_left_out: IntCounter,
     /// Errors of accept.
     pub accept_errors: IntCounter,
     messages: Vec<(Kind, IntCounter)>,
@@ -40,6 +52,8 @@ pub struct Metrics {
     pub in_flight: IntGauge,
     /// Seconds that sessions have waited for Kafka instead of reading.
     pub backpressure: Counter,
+    /// Seconds that sessions were not read because of their rate.
+    pub rate_limited: Counter,
 }
 
 impl Metrics {
@@ -58,14 +72,46 @@ impl Metrics {
             sessions_closed: labelled(
                 registry,
                 "sessions_closed_total",
-                "Sessions closed, by reason.",
+                "Sessions closed, by reason; a session is a connection that has brought a message.",
                 "reason",
             )?,
             connections_refused: labelled(
                 registry,
                 "connections_refused_total",
-                "Connections closed as soon as accepted, by reason.",
+                "Connections closed before they were sessions, by reason.",
                 "reason",
+            )?,
+            without_message: labelled(
+                registry,
+                "connections_without_message_total",
+                "Connections that ended before their first whole BMP message, by reason.",
+                "reason",
+            )?,
+            health_checks: counter(
+                registry,
+                "balancer_checks_total",
+                "Connections of balancers that only looked whether the port is open.",
+            )?,
+            connect_errors: counter(
+                registry,
+                "connect_errors_total",
+                "Attempts to connect to a router (--connect) that failed.",
+            )?,
+            shared_addresses: gauge(
+                registry,
+                "shared_addresses",
+                "Addresses from which routers with different sysNames have sessions now.",
+            )?,
+            certificate_reloads: labelled(
+                registry,
+                "certificate_reloads_total",
+                "Certificates read anew, by result; after a failure the one before is used.",
+                "result",
+            )?,
+            log_lines_left_out: counter(
+                registry,
+                "log_lines_left_out_total",
+                "Log lines about connections left out because the same was said a moment before.",
             )?,
             accept_errors: counter(
                 registry,
@@ -129,12 +175,18 @@ impl Metrics {
                 "publish_in_flight_bytes",
                 "Bytes that wait for Kafka's acknowledgement.",
             )?,
-            backpressure: Counter::with_opts(opts(
+            backpressure: seconds(
+                registry,
                 "backpressure_seconds_total",
                 "Seconds that sessions have waited for Kafka instead of reading, summed over them.",
-            ))?,
+            )?,
+            rate_limited: seconds(
+                registry,
+                "rate_limited_seconds_total",
+                "Seconds that sessions were not read because of --rate-messages or --rate-bytes, \
+                 summed over them.",
+            )?,
         };
-        registry.register(Box::new(metrics.backpressure.clone()))?;
         Ok(metrics)
     }
 
@@ -176,6 +228,10 @@ fn register<M: Collector + Clone + 'static>(
 
 fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
     register(registry, IntCounter::with_opts(opts(name, help))?)
+}
+
+fn seconds(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Counter> {
+    register(registry, Counter::with_opts(opts(name, help))?)
 }
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {

@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::RunOptions,
-    listener::Listener,
+    listener::{Listener, Sockets},
     metrics::Metrics,
     output::{Lines, Target},
     publish::Publisher,
+    reception::Reception,
+    tls::Tls,
     topics, watchdog,
 };
 
@@ -25,30 +27,36 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(10);
 /// The name of Kafka's line in `/readyz`.
 const KAFKA: &str = "kafka";
 
-/// Collects from the routers that connect to `listener` until `shutdown` is
+/// Collects from the routers that connect to `sockets` until `shutdown` is
 /// cancelled, then ends their sessions and waits for Kafka's acknowledgements.
 ///
-/// Fails where Kafka or its topics cannot be used at the start, or where the
-/// producer can work no more.
+/// Fails where Kafka or its topics cannot be used at the start, where there is no usable
+/// certificate for TLS, or where the producer can work no more.
 pub async fn run(
-    listener: TcpListener,
+    sockets: impl Into<Sockets>,
     http: TcpListener,
     options: RunOptions,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let sockets = sockets.into();
+    let tls = Tls::new(&options.transport)?.map(Arc::new);
     let registry = Registry::new();
     let metrics = Arc::new(Metrics::new(&registry).context("cannot register the metrics")?);
     let health = Health::default();
     // Its own token: the metrics of the drain are worth seeing.
     let http_shutdown = CancellationToken::new();
+    if let Some(tls) = &tls {
+        let fresh = Arc::clone(tls).keep_fresh(Arc::clone(&metrics), http_shutdown.clone());
+        tokio::spawn(fresh);
+    }
     let server = tokio::spawn(http::serve(http, registry, health.clone(), http_shutdown.clone()));
 
     let result = if options.stdout {
         let lines = Arc::new(Lines::default());
-        collect_lines(listener, &options, lines, metrics, shutdown).await
+        collect_lines(sockets, tls, &options, lines, metrics, shutdown).await
     } else {
         health.set(KAFKA, Err("starting".to_owned()));
-        publish(listener, &options, health, metrics, shutdown).await
+        publish(sockets, tls, &options, health, metrics, shutdown).await
     };
     http_shutdown.cancel();
     if let Ok(Err(error)) = server.await {
@@ -58,7 +66,8 @@ pub async fn run(
 }
 
 async fn collect_lines(
-    listener: TcpListener,
+    sockets: Sockets,
+    tls: Option<Arc<Tls>>,
     options: &RunOptions,
     lines: Arc<Lines>,
     metrics: Arc<Metrics>,
@@ -67,14 +76,16 @@ async fn collect_lines(
     let stop = shutdown.child_token();
     let closed = lines.closed.clone();
     let target = Target::Lines(lines);
-    announce(&listener, options, "standard output");
-    let listener = Listener::new(listener, options, target, metrics, stop.clone());
+    sockets.announce(&options.collector_name(), "standard output");
+    let reception = Reception::new(options, target, metrics, stop.clone());
+    let listener = Listener::new(sockets, tls, options.transport.connect.clone(), reception);
     stop_when(&closed, &stop, listener.serve(options.shutdown_timeout)).await;
     Ok(())
 }
 
 async fn publish(
-    listener: TcpListener,
+    sockets: Sockets,
+    tls: Option<Arc<Tls>>,
     options: &RunOptions,
     health: Health,
     metrics: Arc<Metrics>,
@@ -90,8 +101,9 @@ async fn publish(
         (!stall.is_zero()).then(|| tokio::spawn(watchdog::watch(Arc::clone(&publisher), stall)));
     let stop = shutdown.child_token();
     let target = Target::Kafka(Arc::clone(&publisher));
-    announce(&listener, options, &options.kafka.brokers);
-    let listener = Listener::new(listener, options, target, metrics, stop.clone());
+    sockets.announce(&options.collector_name(), &options.kafka.brokers);
+    let reception = Reception::new(options, target, metrics, stop.clone());
+    let listener = Listener::new(sockets, tls, options.transport.connect.clone(), reception);
     let serving = listener.serve(options.shutdown_timeout);
     let began = stop_when(publisher.fatal(), &stop, serving).await;
     watch.abort();
@@ -133,16 +145,6 @@ async fn stop_when(
     };
     let (began, ()) = tokio::join!(began, serving);
     began
-}
-
-fn announce(listener: &TcpListener, options: &RunOptions, target: &str) {
-    match listener.local_addr() {
-        Ok(address) => {
-            let collector = options.collector_name();
-            tracing::info!(%address, collector, target, "listening for routers");
-        }
-        Err(error) => tracing::warn!(%error, "listening on an address that cannot be told"),
-    }
 }
 
 fn watch_health(publisher: Arc<Publisher>, health: Health) -> JoinHandle<()> {

@@ -5,11 +5,16 @@ mod support;
 use std::{
     collections::HashMap,
     io::{self, Read},
+    net::{IpAddr, SocketAddr},
 };
 
 use proptest::{prelude::*, sample::Index};
 use prost::Message;
-use ribstream_collector::{decode, frame::next_frame};
+use ribstream_collector::{
+    decode,
+    frame::next_frame,
+    proxy::{self, Progress, Source},
+};
 use ribstream_proto::{
     key, text,
     v1::{Event, RouteUpdate, RouterDownReason},
@@ -214,7 +219,62 @@ fn an_event_decoded_encoded_and_decoded_again_is_the_same() {
     }
 }
 
+/// A PROXY header as a connection is read that begins with `bytes`, and how many it takes.
+fn proxy_header(bytes: &[u8]) -> Option<(Source, usize)> {
+    let mut taken = 0;
+    loop {
+        match proxy::read(&bytes[..taken]).ok()? {
+            Progress::Whole(source) => return Some((source, taken)),
+            Progress::More(0) => panic!("nothing more is asked for"),
+            Progress::More(more) if taken + more > bytes.len() => return None,
+            Progress::More(more) => taken += more,
+        }
+    }
+}
+
+/// What a balancer writes, in version 1 or 2, for a client of one family.
+fn proxied(client: SocketAddr, version_2: bool, tlvs: &[u8]) -> Vec<u8> {
+    let (port, zeros) = (client.port(), [0; 16]);
+    match (client.ip(), version_2) {
+        (IpAddr::V4(ip), false) => format!("PROXY TCP4 {ip} 192.0.2.9 {port} 1\r\n").into_bytes(),
+        (IpAddr::V6(ip), false) => format!("PROXY TCP6 {ip} 2001:db8::9 {port} 1\r\n").into_bytes(),
+        (ip, true) => {
+            let (family, source) = match ip {
+                IpAddr::V4(ip) => (0x11, ip.octets().to_vec()),
+                IpAddr::V6(ip) => (0x21, ip.octets().to_vec()),
+            };
+            let ports = [port.to_be_bytes(), [0, 1]].concat();
+            let rest = [&source, &zeros[..source.len()], &ports, tlvs].concat();
+            let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
+            [&b"\r\n\r\n\0\r\nQUIT\n\x21"[..], &[family], &length, &rest].concat()
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_balancer_s_header_gives_the_client_and_takes_nothing_of_what_follows(
+        client: SocketAddr,
+        version_2: bool,
+        tlvs in prop::collection::vec(any::<u8>(), 0..300),
+        after in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let client = SocketAddr::new(client.ip().to_canonical(), client.port());
+        let header = proxied(client, version_2, &tlvs);
+        let read = proxy_header(&[&header[..], &after].concat());
+        prop_assert_eq!(read, Some((Source::Client(client), header.len())));
+    }
+
+    #[test]
+    fn any_bytes_as_a_balancer_s_header_come_to_an_end(
+        start in prop::sample::select(vec![&b""[..], b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n\x21"]),
+        rest in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        if let Some((_, taken)) = proxy_header(&[start, &rest].concat()) {
+            prop_assert!(taken <= start.len() + rest.len());
+        }
+    }
+
     #[test]
     fn any_bytes_as_nlri_of_any_family_have_keys_and_texts_and_the_same_when_withdrawn(
         family in prop::sample::select(&FAMILIES[..]),

@@ -27,10 +27,22 @@ const LONGEST: usize = 4096;
 /// Of seeds of one shape, this many are enough.
 const ALIKE: usize = 40;
 
+/// What balancers send, of each kind one.
+const PROXY_HEADERS: [&[u8]; 5] = [
+    b"PROXY TCP4 192.0.2.1 198.51.100.1 40000 11019\r\n\x03\0\0\0\x06\x04",
+    b"PROXY TCP6 2001:db8::1 2001:db8::2 40000 11019\r\n",
+    b"PROXY UNKNOWN\r\n",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x01\x9c\x40\x2b\x0b",
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args_os().skip(1).map(PathBuf::from);
     let corpus = arguments.next().ok_or("usage: seeds CORPUS CAPTURE...")?;
     let mut seeds = Seeds { corpus, shapes: HashSet::new() };
+    for (number, header) in (0..).zip(PROXY_HEADERS) {
+        seeds.write("proxy", header, &[number])?;
+    }
     for capture in arguments {
         let mut bytes = Vec::new();
         let mut capture = source::open(&capture, &[])?;

@@ -15,6 +15,7 @@ use prost::Message as _;
 use ribstream_collector::{
     decode,
     frame::next_frame,
+    proxy::{self, Progress},
     session::{Destination, Origin, Record, Session},
 };
 use ribstream_proto::{
@@ -146,6 +147,30 @@ pub fn attribute(bytes: &[u8]) {
     let [flags, kind, value @ ..] = bytes else { return };
     let update = messages::update_with(*flags, *kind, value);
     Checked::default().message(&messages::route_monitoring(0, 0, &update));
+}
+
+/// Any bytes as the beginning of a connection from a balancer, read as they are asked for.
+///
+/// # Panics
+/// Where a header has no end, or says something else when it comes in single bytes.
+pub fn proxy(bytes: &[u8]) {
+    let mut taken = 0;
+    let end = loop {
+        let part = &bytes[..taken];
+        match proxy::read(part) {
+            Ok(Progress::More(more)) if taken + more <= bytes.len() => {
+                assert!(more > 0, "nothing more is asked for");
+                taken += more;
+            }
+            end => break end,
+        }
+    };
+    for less in 0..taken {
+        match proxy::read(&bytes[..less]) {
+            Ok(Progress::More(more)) => assert!(less + more <= taken, "more than was needed"),
+            early => assert!(early.is_err() && end.is_err(), "whole before its end"),
+        }
+    }
 }
 
 /// By which number the target `nlri` knows a family.

@@ -4,6 +4,7 @@
 
 mod counters;
 mod dump;
+mod identity;
 mod mirror;
 mod peer;
 mod peers;
@@ -16,11 +17,12 @@ use ribstream_proto::{record, v1};
 use smallvec::SmallVec;
 
 pub use counters::Counters;
+pub use identity::Identity;
 use peers::Peers;
 use updates::Updates;
 
 use crate::{
-    bmp::{Kind, Message, PeerHeader, RouteMonitoring, Tlvs},
+    bmp::{Kind, Message, PeerHeader, RouteMonitoring, Tlvs, type_of},
     event::{
         Writer, convert,
         convert::body,
@@ -85,7 +87,9 @@ impl<F: FnMut(Record<'_>)> Sink for F {
 #[derive(Debug)]
 pub struct Session {
     origin: Origin,
+    identity: Identity,
     router: String,
+    sys_name: Option<String>,
     fields: SessionFields,
     sequence: u64,
     /// How many events without a peer there have been.
@@ -99,16 +103,23 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that has received nothing yet.
+    /// A session that has received nothing yet, of a router that is told from others by
+    /// its address.
     #[must_use]
     pub fn new(origin: Origin) -> Self {
+        Self::identified_by(Identity::Address, origin)
+    }
+
+    /// A session that has received nothing yet.
+    #[must_use]
+    pub fn identified_by(identity: Identity, origin: Origin) -> Self {
         let router = origin.router_address.to_string();
-        let address = octets(origin.router_address);
-        let fields = SessionFields::new(&origin.collector, &router, &address, origin.session);
         Self {
+            fields: fields(&origin, &router),
             origin,
+            identity,
             router,
-            fields,
+            sys_name: None,
             sequence: 0,
             router_events: 0,
             router_is_up: false,
@@ -120,10 +131,22 @@ impl Session {
         }
     }
 
-    /// The router's identity.
+    /// The router's identity. It is fixed with the first message.
     #[must_use]
     pub fn router(&self) -> &str {
         &self.router
+    }
+
+    /// What the router calls itself in the Initiation with which it began.
+    #[must_use]
+    pub fn sys_name(&self) -> Option<&str> {
+        self.sys_name.as_deref()
+    }
+
+    /// The address that the router comes from.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.origin.router_address
     }
 
     /// What has been received.
@@ -155,6 +178,11 @@ impl Session {
             self.router_up(None, place, sink);
         }
         let message = Message::parse(frame);
+        if !self.router_is_up
+            && let Ok(Message::Initiation(tlvs)) = &message
+        {
+            self.identify(tlvs);
+        }
         if let Some(error) = message.as_ref().ok().and_then(Message::broken) {
             // Before the event: a Termination's is the session's last.
             let detail = format!("{}: {error}", kind.name());
@@ -277,6 +305,13 @@ impl Session {
         }
         let down = convert::router_down(reason, tlvs, detail);
         self.router_event(place, body::ROUTER_DOWN, &down, sink);
+    }
+
+    /// Fixes the router's identity, before anything carries it.
+    fn identify(&mut self, tlvs: &Tlvs<'_>) {
+        self.sys_name = convert::text(tlvs, type_of::SYS_NAME);
+        self.router = self.identity.of(self.origin.router_address, self.sys_name.as_deref());
+        self.fields = fields(&self.origin, &self.router);
     }
 
     fn router_up(&mut self, tlvs: Option<&Tlvs<'_>>, place: Place, sink: &mut impl Sink) {
@@ -425,6 +460,11 @@ const fn event_type(field: u32) -> &'static str {
         body::ROUTER_DOWN => record::event::ROUTER_DOWN,
         _ => record::event::HEARTBEAT,
     }
+}
+
+fn fields(origin: &Origin, router: &str) -> SessionFields {
+    let address = octets(origin.router_address);
+    SessionFields::new(&origin.collector, router, &address, origin.session)
 }
 
 fn octets(address: IpAddr) -> SmallVec<[u8; 16]> {

@@ -1,12 +1,18 @@
 //! The daemon against a real Kafka: what routers send is what the topic holds,
-//! whatever happens in between.
+//! whatever happens in between. And, without Kafka, against who attacks its port.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod active;
+mod balancer;
 mod collector;
+mod daemon;
 mod delivery;
 mod faults;
+mod identity;
+mod limits;
 mod process;
 mod proxy;
 mod raw;
+mod tls;

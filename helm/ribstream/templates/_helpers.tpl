@@ -221,3 +221,8 @@ topologySpreadConstraints:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end -}}
+
+{{/* Whether routers may connect in the clear. */}}
+{{- define "ribstream.plainBmp" -}}
+{{- if or .Values.collector.tls.plain (not .Values.collector.tls.existingSecret) }}yes{{ end }}
+{{- end }}

@@ -1,5 +1,8 @@
 //! The command line, and with it every setting: `--help` is the reference.
 
+mod limits;
+mod transport;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
@@ -12,6 +15,11 @@ use ribstream_runtime::{
     log::LogOptions,
     units::{bytes, duration},
 };
+
+pub use limits::LimitOptions;
+pub use transport::{Listen, TransportOptions};
+
+use crate::session::Identity;
 
 /// Where metrics and health are served unless told otherwise.
 const HTTP: &str = "[::]:9101";
@@ -45,9 +53,17 @@ pub enum Command {
 /// Settings of the daemon.
 #[derive(Args, Clone, Debug)]
 pub struct RunOptions {
-    /// Where routers connect
-    #[arg(long, env = "RIBSTREAM_LISTEN", value_name = "ADDR", default_value = "[::]:11019")]
-    pub listen: SocketAddr,
+    /// How routers are reached.
+    #[command(flatten)]
+    pub transport: TransportOptions,
+    /// By what routers are told from each other: address, sysname, or address+sysname where several share an address
+    #[arg(
+        long,
+        env = "RIBSTREAM_ROUTER_IDENTITY",
+        value_name = "WHAT",
+        default_value_t = Identity::Address
+    )]
+    pub router_identity: Identity,
     /// Where /metrics, /healthz and /readyz are served
     #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDR", default_value = HTTP)]
     pub http: SocketAddr,
@@ -138,33 +154,9 @@ pub struct RunOptions {
         value_parser = clap::value_parser!(u8).range(1..=12)
     )]
     pub compression_level: u8,
-    /// Sessions at a time; a router past them is refused
-    #[arg(
-        long,
-        env = "RIBSTREAM_MAX_CONNECTIONS",
-        value_name = "N",
-        default_value_t = 1000,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    pub max_connections: u32,
-    /// Longest BMP message; a longer one closes its session
-    #[arg(
-        long,
-        env = "RIBSTREAM_MAX_MESSAGE",
-        value_name = "SIZE",
-        default_value = "1MB",
-        value_parser = bytes
-    )]
-    pub max_message: usize,
-    /// Most bytes a session may hold undecoded; one that needs more is closed
-    #[arg(
-        long,
-        env = "RIBSTREAM_MAX_BUFFER",
-        value_name = "SIZE",
-        default_value = "10MB",
-        value_parser = bytes
-    )]
-    pub max_buffer: usize,
+    /// Who may connect, and how much of the collector a router may take.
+    #[command(flatten)]
+    pub limits: LimitOptions,
     /// How often each session says on the events topic that it still lives
     #[arg(
         long,
@@ -174,15 +166,6 @@ pub struct RunOptions {
         value_parser = duration
     )]
     pub heartbeat_interval: Duration,
-    /// Close a session that sends nothing for so long; 0 never does
-    #[arg(
-        long,
-        env = "RIBSTREAM_IDLE_TIMEOUT",
-        value_name = "DURATION",
-        default_value = "0",
-        value_parser = duration
-    )]
-    pub idle_timeout: Duration,
     /// How long a shutdown may take until everything is acknowledged
     #[arg(
         long,
