@@ -25,7 +25,7 @@ use crate::{
     names::{Names, Noted},
     output::Output,
     raw::{self, Framer},
-    session::{Counters, Destination, Identity, Origin, Record, Session, Sink as _},
+    session::{Counters, Identity, Origin, Record, Session, Sink as _},
 };
 
 /// Bytes to ask of the socket at a time: some hundreds of messages, so that the
@@ -232,7 +232,7 @@ impl Connection {
             self.session.message(frame, now, &mut self.output);
             if let Some(raw) = &mut self.raw {
                 self.output.record(Record {
-                    destination: Destination::Raw,
+                    destination: self.session.raw(),
                     key: self.session.router().as_bytes(),
                     event_type: raw::EVENT_TYPE,
                     router: self.session.router(),

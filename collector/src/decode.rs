@@ -72,7 +72,7 @@ pub fn line(record: &Record<'_>, output: &mut impl Write) -> io::Result<()> {
             serde_json::to_writer(&mut *output, &DeadLetterLine { dead_letter: letter })?;
         }
         // Bytes are no line to read.
-        Destination::Raw => return Ok(()),
+        Destination::Raw { .. } => return Ok(()),
     }
     output.write_all(b"\n")
 }
@@ -149,7 +149,7 @@ impl Summary {
                     *self.errors.entry(letter.reason).or_default() += 1;
                 }
             }
-            Destination::Raw => {}
+            Destination::Raw { .. } => {}
         }
     }
 

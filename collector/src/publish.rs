@@ -41,8 +41,8 @@ use crate::{
 };
 
 /// What librdkafka keeps for a record beside its key and value: its own
-/// structure, three headers, the allocator's rounding.
-const RECORD_OVERHEAD: usize = 512;
+/// structure, three headers or, of a raw message, five, the allocator's rounding.
+const RECORD_OVERHEAD: usize = 640;
 /// Room in librdkafka's own queue past our budget, which each session may
 /// overrun by the records of one message.
 const QUEUE_HEADROOM: usize = 64 << 20;
@@ -314,7 +314,7 @@ impl ProducerContext for Reports {
 pub struct Output {
     publisher: Arc<Publisher>,
     delivery: Arc<Delivery>,
-    /// By event type: a session's records differ in nothing else.
+    /// By event type: a session's records differ in nothing else, but for a raw message's number.
     headers: Vec<(&'static str, OwnedHeaders)>,
     /// What librdkafka's queue had no place for, in order.
     held: VecDeque<Held>,
@@ -435,7 +435,7 @@ impl Output {
         let topic = match destination {
             Destination::Events => &self.publisher.topic_events,
             Destination::DeadLetter => &self.publisher.topic_dead_letter,
-            Destination::Raw => &self.publisher.topic_raw,
+            Destination::Raw { .. } => &self.publisher.topic_raw,
         };
         let record = BaseRecord::with_opaque_to(topic, Arc::clone(&self.delivery))
             .key(key)
@@ -460,6 +460,13 @@ impl Output {
     }
 
     fn headers(&mut self, record: &Record<'_>) -> OwnedHeaders {
+        let headers = self.headers_of_type(record);
+        let Destination::Raw { sequence, .. } = record.destination else { return headers };
+        let sequence = sequence.to_string();
+        headers.insert(Header { key: record::HEADER_SEQUENCE, value: Some(&sequence) })
+    }
+
+    fn headers_of_type(&mut self, record: &Record<'_>) -> OwnedHeaders {
         let known = self.headers.iter().find(|(event_type, _)| *event_type == record.event_type);
         if let Some((_, headers)) = known {
             return headers.clone();
@@ -467,12 +474,16 @@ impl Output {
         let content_type = match record.destination {
             Destination::Events => record::CONTENT_TYPE_EVENT,
             Destination::DeadLetter => record::CONTENT_TYPE_DEAD_LETTER,
-            Destination::Raw => record::CONTENT_TYPE_RAW,
+            Destination::Raw { .. } => record::CONTENT_TYPE_RAW,
         };
-        let headers = OwnedHeaders::new_with_capacity(3)
+        let mut headers = OwnedHeaders::new_with_capacity(3)
             .insert(Header { key: record::HEADER_EVENT, value: Some(record.event_type) })
             .insert(Header { key: record::HEADER_ROUTER, value: Some(record.router) })
             .insert(Header { key: record::HEADER_CONTENT_TYPE, value: Some(content_type) });
+        if let Destination::Raw { session, .. } = record.destination {
+            let session = session.to_string();
+            headers = headers.insert(Header { key: record::HEADER_SESSION, value: Some(&session) });
+        }
         self.headers.push((record.event_type, headers.clone()));
         headers
     }

@@ -21,6 +21,8 @@
 //! ```
 //!
 //! All in network order. An IPv4 address takes the first four octets of its field.
+//! The framing has no place for session and number of the message: they are in the
+//! record's headers, which its readers pass over.
 
 use std::{fmt::Write, net::IpAddr};
 

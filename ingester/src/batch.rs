@@ -7,7 +7,10 @@ use std::{
 
 use ribstream_proto::v1::DeadLetter;
 
-use crate::rows::{Mark, Rows};
+use crate::{
+    inventory::Inventory,
+    rows::{Mark, Rows},
+};
 
 /// When a batch is closed.
 #[derive(Clone, Copy, Debug)]
@@ -163,10 +166,14 @@ impl Batch {
         self.has_ids
     }
 
-    /// Puts the peers' ids in the place of their slots.
-    pub fn set_ids(&mut self, ids: &[Option<i32>]) {
+    /// Puts the ids of peers and routers in the place of their slots.
+    pub fn set_ids(&mut self, inventory: &Inventory) {
+        let (peers, routers) = (inventory.peer_ids(), inventory.router_ids());
         // Every slot of a batch is older than the batch, and resolved before.
-        self.rows.set_peer_ids(|slot| ids.get(slot.0 as usize).copied().flatten().unwrap_or(-1));
+        let id = |ids: &[Option<i32>], slot: u32| {
+            ids.get(slot as usize).copied().flatten().unwrap_or(-1)
+        };
+        self.rows.set_ids(|slot| id(&peers, slot.0), |slot| id(&routers, slot.0));
         self.has_ids = true;
     }
 

@@ -61,6 +61,20 @@ pub struct RunOptions {
     /// Where the database is.
     #[command(flatten)]
     pub database: DatabaseOptions,
+    /// Store every BMP message as received too, from the raw topic, which collectors with --raw fill
+    #[arg(long, env = "RIBSTREAM_RAW")]
+    pub raw: bool,
+    /// The topic of the BMP messages as received
+    #[arg(
+        long,
+        env = "RIBSTREAM_TOPIC_RAW",
+        value_name = "TOPIC",
+        default_value = "ribstream.raw"
+    )]
+    pub topic_raw: String,
+    /// Store when each event was received, was in Kafka and in the database too
+    #[arg(long, env = "RIBSTREAM_PROCESSING_TIMES")]
+    pub processing_times: bool,
     /// The consumer group; ingesters of one group share the topic's partitions
     #[arg(
         long,

@@ -14,15 +14,14 @@ use rdkafka::{
     message::BorrowedMessage,
     types::RDKafkaErrorCode,
 };
-use ribstream_runtime::http::Health;
+use ribstream_runtime::{http::Health, kafka::KafkaOptions};
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     batch::{Batch, Limits},
-    config::RunOptions,
-    decode::Decoder,
+    decode::{Content, Decoder},
     group::{Change, Group, Position, Positions},
     inventory::Inventory,
     letters::letter,
@@ -50,7 +49,9 @@ const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything between Kafka and the writers.
 pub(crate) struct Pipeline {
-    pub(crate) options: RunOptions,
+    pub(crate) kafka: KafkaOptions,
+    pub(crate) group: String,
+    pub(crate) content: Content,
     pub(crate) limits: Limits,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) silence: Duration,
@@ -82,9 +83,10 @@ impl Pipeline {
             runtime: self.runtime,
             metrics: self.metrics.clone(),
             health: self.health,
+            content: self.content,
         };
-        let config = client_config(&self.options);
-        let mut decoder = Decoder::default();
+        let config = client_config(&self.kafka, &self.group);
+        let mut decoder = Decoder::new(self.content);
         let mut backoff = Backoff::default();
         loop {
             let group = Group::new(positions.clone(), writers.clone());
@@ -130,10 +132,10 @@ impl Pipeline {
     }
 }
 
-fn client_config(options: &RunOptions) -> ClientConfig {
-    options.kafka.client_config(&[
+fn client_config(kafka: &KafkaOptions, group: &str) -> ClientConfig {
+    kafka.client_config(&[
         ("client.id", "ribstream-ingester"),
-        ("group.id", &options.group),
+        ("group.id", group),
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
         ("auto.offset.reset", "error"),
@@ -299,8 +301,8 @@ impl Membership<'_> {
         let writer = self.consumer.context().writer_of(partition);
         let batch = &mut self.open[writer].batch;
         let payload = message.payload();
-        let heard = match self.decoder.append(partition, payload, self.inventory, &mut batch.rows) {
-            Ok(heard) => Some(heard),
+        let heard = match self.decoder.append(message, self.inventory, &mut batch.rows) {
+            Ok(heard) => heard,
             Err(error) => {
                 let detail = error.to_string();
                 let letter = letter(error.reason(), detail, self.topic, partition, offset, payload);
@@ -336,7 +338,7 @@ impl Membership<'_> {
         for (partition, end) in self.consumer.context().take_ends() {
             if let Some(next) = self.partitions.get(&partition).copied().flatten() {
                 let next = self.committed.get(&partition).copied().unwrap_or(next);
-                let lag = self.metrics.lag.with_label_values(&[partition.to_string()]);
+                let lag = self.metrics.lag.with_label_values(&[self.topic, &partition.to_string()]);
                 lag.set((end - next).max(0));
             }
         }
@@ -379,8 +381,9 @@ impl Membership<'_> {
             self.partitions.remove(partition);
             self.committed.remove(partition);
             // A gauge that was never set is not there to remove.
-            let _ = self.metrics.lag.remove_label_values(&[partition.to_string()]);
-            let _ = self.metrics.halted.remove_label_values(&[partition.to_string()]);
+            let labels = [self.topic, &partition.to_string()];
+            let _ = self.metrics.lag.remove_label_values(&labels);
+            let _ = self.metrics.halted.remove_label_values(&labels);
         }
         for (index, open) in self.open.iter_mut().enumerate() {
             if writers.contains(&index) {
@@ -431,12 +434,13 @@ impl Membership<'_> {
 
     /// Looks for BMP sessions that have gone silent.
     fn listen(&mut self) {
-        if self.listened.elapsed() < LISTEN {
+        let positions = &self.consumer.context().positions;
+        // Whose sessions have gone silent is in the events topic alone.
+        if positions.content == Content::Raw || self.listened.elapsed() < LISTEN {
             return;
         }
         self.listened = Instant::now();
         let ours: Vec<i32> = self.partitions.keys().copied().collect();
-        let positions = &self.consumer.context().positions;
         if let Err(error) = silence::judge(positions, self.consumer, &ours, self.silence) {
             // The next time will do.
             tracing::debug!(%error, "cannot look for silent sessions");

@@ -22,7 +22,7 @@ use ribstream_runtime::http::Health;
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Handle;
 
-use crate::{metrics::Metrics, store, writer::Writer};
+use crate::{decode::Content, metrics::Metrics, store, writer::Writer};
 
 /// How long the database or Kafka may take to say where a partition begins.
 /// Past it the member leaves the group and comes back when they answer: far
@@ -68,6 +68,7 @@ pub(crate) struct Positions {
     pub(crate) runtime: Handle,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
+    pub(crate) content: Content,
 }
 
 impl Positions {
@@ -95,7 +96,8 @@ impl Positions {
                         Position::Halted
                     }
                 };
-                let gauge = self.metrics.halted.with_label_values(&[partition.to_string()]);
+                let gauge =
+                    self.metrics.halted.with_label_values(&[&*self.topic, &partition.to_string()]);
                 gauge.set(i64::from(position == Position::Halted));
                 (partition, position)
             })
@@ -105,7 +107,8 @@ impl Positions {
         } else {
             Err(format!("{halted} partitions are halted, see the log"))
         };
-        self.health.set("offsets", state);
+        let check = if self.content == Content::Raw { "raw-offsets" } else { "offsets" };
+        self.health.set(check, state);
         Ok(positions)
     }
 
@@ -220,7 +223,8 @@ impl Group {
             tracing::warn!(%error, ?partitions, "cannot take partitions");
             self.note(Change::Failed);
         }
-        tracing::info!(?positions, "partitions assigned");
+        let topic = &*self.positions.topic;
+        tracing::info!(topic, ?positions, "partitions assigned");
         self.note(Change::Assigned(positions));
     }
 
@@ -248,7 +252,8 @@ impl Group {
             tracing::warn!(%error, ?partitions, "cannot give partitions up");
             self.note(Change::Failed);
         }
-        tracing::info!(?partitions, "partitions revoked");
+        let topic = &*self.positions.topic;
+        tracing::info!(topic, ?partitions, "partitions revoked");
         self.note(Change::Revoked(partitions.to_vec()));
     }
 

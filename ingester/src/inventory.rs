@@ -84,6 +84,12 @@ impl Inventory {
         self.entries().routers.get(slot.0 as usize)?.id
     }
 
+    /// The ids of all routers, by slot.
+    #[must_use]
+    pub fn router_ids(&self) -> Vec<Option<i32>> {
+        self.entries().routers.iter().map(|router| router.id).collect()
+    }
+
     /// The ids of all peers, by slot.
     #[must_use]
     pub fn peer_ids(&self) -> Vec<Option<i32>> {
@@ -305,20 +311,31 @@ impl Slots {
         event: &Event,
         inventory: &Inventory,
     ) -> Result<RouterSlot, NameTooLong> {
-        if let Some(slot) = self.routers.get(event.router.as_str()) {
+        let heard = i64::try_from(event.received_at).unwrap_or_default();
+        self.named(&event.router, record::ip(&event.router_address), heard, inventory)
+    }
+
+    /// The slot of a router by its identity, whose address is this when it is `heard`.
+    ///
+    /// # Errors
+    /// The identity is too long to be one.
+    pub fn named(
+        &mut self,
+        identity: &str,
+        address: Option<IpAddr>,
+        heard: i64,
+        inventory: &Inventory,
+    ) -> Result<RouterSlot, NameTooLong> {
+        if let Some(slot) = self.routers.get(identity) {
             return Ok(*slot);
         }
-        check("router identity", &event.router)?;
+        check("router identity", identity)?;
         let mut entries = inventory.entries();
         // Slots are 32 bits wide; a network has fewer routers.
         let slot = RouterSlot(u32::try_from(entries.routers.len()).unwrap_or(u32::MAX));
-        entries.routers.push(RouterEntry {
-            identity: event.router.clone(),
-            address: record::ip(&event.router_address),
-            heard: i64::try_from(event.received_at).unwrap_or_default(),
-            id: None,
-        });
-        self.routers.insert(event.router.as_str().into(), slot);
+        let identity = identity.to_owned();
+        self.routers.insert(identity.as_str().into(), slot);
+        entries.routers.push(RouterEntry { identity, address, heard, id: None });
         Ok(slot)
     }
 

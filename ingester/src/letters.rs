@@ -21,7 +21,7 @@ use ribstream_runtime::kafka::KafkaOptions;
 /// How long a record may take to be read again; it was there a moment ago.
 const REREAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A letter about a record of the events topic.
+/// A letter about a record of the events or the raw topic.
 #[must_use]
 pub fn letter(
     reason: &str,
@@ -115,9 +115,9 @@ impl Letters {
     }
 
     /// Reads one record again, `None` where Kafka no longer has it.
-    pub async fn reread(&self, partition: i32, offset: i64) -> Option<Vec<u8>> {
-        let kafka = self.kafka.clone();
-        let read = tokio::task::spawn_blocking(move || reread(&kafka, partition, offset));
+    pub async fn reread(&self, topic: &str, partition: i32, offset: i64) -> Option<Vec<u8>> {
+        let (kafka, topic) = (self.kafka.clone(), topic.to_owned());
+        let read = tokio::task::spawn_blocking(move || reread(&kafka, &topic, partition, offset));
         match read.await {
             Ok(Ok(payload)) => payload,
             Ok(Err(error)) => {
@@ -131,6 +131,7 @@ impl Letters {
 
 fn reread(
     kafka: &KafkaOptions,
+    topic: &str,
     partition: i32,
     offset: i64,
 ) -> Result<Option<Vec<u8>>, KafkaError> {
@@ -145,7 +146,7 @@ fn reread(
         ])
         .create()?;
     let mut place = TopicPartitionList::new();
-    place.add_partition_offset(&kafka.topic_events, partition, Offset::Offset(offset))?;
+    place.add_partition_offset(topic, partition, Offset::Offset(offset))?;
     consumer.assign(&place)?;
     let deadline = std::time::Instant::now() + REREAD_TIMEOUT;
     while std::time::Instant::now() < deadline {

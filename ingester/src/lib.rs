@@ -13,6 +13,9 @@
 //!            inventory: identity ──► slot ──► id of routers and peers
 //! ```
 //!
+//! With `--raw` there are two such pipelines, the other of the raw topic: a consumer
+//! group of its own, one writer, one table.
+//!
 //! A partition always goes to the same writer, so its events are written in the
 //! order of the log. The offsets in the database, moved in the transaction that
 //! writes the rows, are the only truth about what has been written; those that
@@ -32,6 +35,7 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod migrate;
 mod no_delay;
+pub mod openbmp;
 pub mod replay;
 pub mod rows;
 mod silence;
@@ -50,6 +54,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    decode::Content,
     inventory::Inventory,
     letters::Letters,
     metrics::Metrics,
@@ -141,49 +146,83 @@ pub async fn run(options: RunOptions, stop: CancellationToken) -> anyhow::Result
     let letters =
         Letters::new(options.kafka.clone()).map_err(|error| options.kafka.explain(&error))?;
 
-    let topic: Arc<str> = options.kafka.topic_events.as_str().into();
-    let inventory = Arc::new(Inventory::default());
-    let runtime = tokio::runtime::Handle::current();
-    let (reports, inbox) = std::sync::mpsc::channel();
-    let writers = (0..options.writers)
-        .map(|_| {
-            let task = Task {
-                store: Store::new(database.clone(), topic.clone(), inventory.clone()),
-                letters: letters.clone(),
-                topic: topic.clone(),
-                metrics: metrics.clone(),
-                health: health.clone(),
-                reports: reports.clone(),
-            };
-            Writer::start(task, &runtime)
-        })
-        .collect();
     if !options.keep_gone.is_zero() {
         tokio::spawn(sweep::run(database.clone(), options.keep_gone, stop.clone()));
     }
     tokio::spawn(lifecycle::run(database.clone(), options.lifecycle.clone(), stop.clone()));
-    let pipeline = consumer::Pipeline {
-        limits: options.limits(),
-        shutdown_timeout: options.shutdown_timeout,
-        silence: options.session_silence,
-        options,
-        database,
-        topic,
-        inventory,
-        writers,
-        reports: inbox,
-        metrics,
-        health,
-        runtime,
-        stop,
-    };
-    let (done, finished) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("consumer".to_owned()).spawn(move || {
-        // The receiver waits for as long as this thread runs.
-        drop(done.send(pipeline.run()));
-    })?;
-    finished.await.context("the consumer thread has panicked")??;
+    let means = Means { options, database, letters, metrics, health, stop };
+    let raw = async { if means.options.raw { means.pipeline(Content::Raw).await } else { Ok(()) } };
+    let events =
+        if means.options.processing_times { Content::EventsAndTimes } else { Content::Events };
+    tokio::try_join!(means.pipeline(events), raw)?;
     Ok(())
+}
+
+/// What pipelines are made of.
+struct Means {
+    options: RunOptions,
+    database: PgConnectOptions,
+    letters: Letters,
+    metrics: Metrics,
+    health: Health,
+    stop: CancellationToken,
+}
+
+impl Means {
+    /// Reads a topic until told to stop.
+    async fn pipeline(&self, content: Content) -> anyhow::Result<()> {
+        let options = &self.options;
+        let (topic, group, writers) = match content {
+            Content::Events | Content::EventsAndTimes => {
+                (&options.kafka.topic_events, options.group.clone(), options.writers)
+            }
+            // One: COPY alone is far ahead of what the events cost.
+            Content::Raw => (&options.topic_raw, format!("{}-raw", options.group), 1),
+        };
+        let topic: Arc<str> = topic.as_str().into();
+        let inventory = Arc::new(Inventory::default());
+        let runtime = tokio::runtime::Handle::current();
+        let (reports, inbox) = std::sync::mpsc::channel();
+        let writers = (0..writers)
+            .map(|_| {
+                let (database, topic, inventory) =
+                    (self.database.clone(), topic.clone(), inventory.clone());
+                let task = Task {
+                    store: Store::new(database, topic.clone(), content, inventory),
+                    letters: self.letters.clone(),
+                    topic,
+                    metrics: self.metrics.clone(),
+                    health: self.health.clone(),
+                    reports: reports.clone(),
+                };
+                Writer::start(task, &runtime)
+            })
+            .collect();
+        let pipeline = consumer::Pipeline {
+            limits: options.limits(),
+            shutdown_timeout: options.shutdown_timeout,
+            silence: options.session_silence,
+            kafka: options.kafka.clone(),
+            group,
+            content,
+            database: self.database.clone(),
+            topic,
+            inventory,
+            writers,
+            reports: inbox,
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+            runtime,
+            stop: self.stop.clone(),
+        };
+        let (done, finished) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new().name("consumer".to_owned()).spawn(move || {
+            // The receiver waits for as long as this thread runs.
+            drop(done.send(pipeline.run()));
+        })?;
+        finished.await.context("a consumer thread has panicked")??;
+        Ok(())
+    }
 }
 
 fn dead_letter_topic(options: &RunOptions) -> TopicSpec {

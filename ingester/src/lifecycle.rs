@@ -17,16 +17,35 @@ use crate::{
     store::{connect, describe},
 };
 
-/// The hypertables, and whether they are large enough for the columnstore.
-const TABLES: [(&str, bool); 7] = [
-    ("route_events", true),
-    ("evpn_events", true),
-    ("other_events", true),
-    ("peer_events", true),
-    ("stats_reports", true),
-    ("mirrored_messages", true),
-    ("dump_events", false),
+/// A hypertable.
+#[derive(Clone, Copy, Debug)]
+struct Table {
+    name: &'static str,
+    /// Where it is large enough for the columnstore, which rows are kept together there.
+    segments: Option<&'static str>,
+    /// It is a part of the history, which `--retention` is about, and aggregates are made of it.
+    history: bool,
+}
+
+const fn history(name: &'static str) -> Table {
+    Table { name, segments: Some("peer_id"), history: true }
+}
+
+/// All of them.
+const TABLES: [Table; 9] = [
+    history("route_events"),
+    history("evpn_events"),
+    history("other_events"),
+    history("peer_events"),
+    history("stats_reports"),
+    history("mirrored_messages"),
+    Table { segments: None, ..history("dump_events") },
+    Table { name: "raw_messages", segments: Some("router_id, session"), history: false },
+    Table { history: false, ..history("processing_times") },
 ];
+
+/// How long tables beside the history are kept: large, and for looking at what was just now.
+const BESIDE: Duration = Duration::from_hours(7 * 24);
 
 /// Names the lock: "ribkeep" in octets.
 const LOCK: i64 = 0x72_6962_6b65_6570;
@@ -39,12 +58,14 @@ const LEAST: Duration = Duration::from_hours(8 * 24);
 /// How long the history is kept.
 #[derive(Args, Clone, Debug)]
 pub struct LifecycleOptions {
-    /// How long the history is kept, by whole chunks of a day; at least 8d, 0s for ever
+    /// How long the history is kept, by whole chunks of a day; at least 8d, 0s for ever. Raw
+    /// messages and processing times are kept for 7d, whatever this says
     #[arg(long, env = "RIBSTREAM_RETENTION", value_name = "DURATION", default_value = "90d",
         value_parser = retention)]
     pub retention: Duration,
     /// The same for some tables, as TABLE=DURATION: route_events, evpn_events, other_events,
-    /// peer_events, stats_reports, mirrored_messages, dump_events
+    /// peer_events, stats_reports, mirrored_messages, dump_events; and of raw_messages and
+    /// processing_times, which may be kept for less than 8d
     #[arg(
         long,
         env = "RIBSTREAM_RETENTION_OF",
@@ -73,11 +94,12 @@ impl FromStr for RetentionOf {
         let Some((name, keep)) = text.split_once('=') else {
             return Err(format!("{text:?} is not TABLE=DURATION; write route_events=400d"));
         };
-        let (table, _) = TABLES.into_iter().find(|(table, _)| *table == name).ok_or_else(|| {
-            let names = TABLES.map(|(table, _)| table).join(", ");
+        let table = TABLES.into_iter().find(|table| table.name == name).ok_or_else(|| {
+            let names = TABLES.map(|table| table.name).join(", ");
             format!("there is no table {name:?} with history; there are {names}")
         })?;
-        Ok(Self { table, keep: retention(keep)? })
+        let keep = if table.history { retention(keep)? } else { duration(keep)? };
+        Ok(Self { table: table.name, keep })
     }
 }
 
@@ -100,9 +122,10 @@ fn retention(text: &str) -> Result<Duration, String> {
 
 impl LifecycleOptions {
     /// How long a table is kept; nothing where for ever.
-    fn keep(&self, table: &str) -> Option<u64> {
-        let of = self.retention_of.iter().rev().find(|of| of.table == table);
-        Some(of.map_or(self.retention, |of| of.keep).as_secs()).filter(|keep| *keep > 0)
+    fn keep(&self, table: Table) -> Option<u64> {
+        let of = self.retention_of.iter().rev().find(|of| of.table == table.name);
+        let others = if table.history { self.retention } else { BESIDE };
+        Some(of.map_or(others, |of| of.keep).as_secs()).filter(|keep| *keep > 0)
     }
 
     /// The statements that make the Community edition keep what is asked for. They change
@@ -111,8 +134,9 @@ impl LifecycleOptions {
     pub fn policies(&self) -> Vec<String> {
         let after = Some(self.columnstore_after.as_secs()).filter(|after| *after > 0);
         let mut statements = Vec::new();
-        for (name, large) in TABLES {
-            let after = after.filter(|_| large);
+        for table in TABLES {
+            let name = table.name;
+            let after = after.filter(|_| table.segments.is_some());
             // One transaction: never without a policy.
             let policy = |kind: &str, key: &str, seconds: Option<u64>| {
                 let add = seconds.map_or_else(String::new, |seconds| {
@@ -138,15 +162,15 @@ impl LifecycleOptions {
                      end if; {add} end $$"
                 )
             };
-            statements.push(policy("retention", "drop_after", self.keep(name)));
-            if after.is_some() {
+            statements.push(policy("retention", "drop_after", self.keep(table)));
+            if let Some(segments) = table.segments.filter(|_| after.is_some()) {
                 // The columns that have an index get a sparse one by themselves.
                 statements.push(format!(
                     "do $$ begin \
                      if not (select compression_enabled from timescaledb_information.hypertables \
                          where hypertable_schema = 'public' and hypertable_name = '{name}') then \
                          alter table {name} set (timescaledb.compress, \
-                             timescaledb.compress_segmentby = 'peer_id', \
+                             timescaledb.compress_segmentby = '{segments}', \
                              timescaledb.compress_orderby = 'time'); \
                      end if; end $$"
                 ));
@@ -209,8 +233,9 @@ async fn drop_chunks(
             .fetch_one(&mut *connection)
             .await?;
     let Some(now) = now else { return Ok(()) };
-    for (name, _) in TABLES {
-        let Some(keep) = options.keep(name) else { continue };
+    for table in TABLES {
+        let name = table.name;
+        let Some(keep) = options.keep(table) else { continue };
         let sql = format!(
             "select drop_chunks('{name}', timestamptz '{now}' - interval '{keep} seconds')"
         );
@@ -246,10 +271,16 @@ mod tests {
     fn each_table_is_kept_as_long_as_it_is_said_for_it() {
         let options = LifecycleOptions {
             retention: Duration::from_hours(90 * 24),
-            retention_of: vec!["peer_events=0s".parse().unwrap()],
+            retention_of: vec![
+                "peer_events=0s".parse().unwrap(),
+                "raw_messages=1h".parse().unwrap(),
+            ],
             columnstore_after: Duration::ZERO,
         };
-        assert_eq!(options.keep("peer_events"), None);
-        assert_eq!(options.keep("route_events"), Some(90 * 86_400));
+        let keep = |name| options.keep(*TABLES.iter().find(|table| table.name == name).unwrap());
+        assert_eq!(keep("peer_events"), None);
+        assert_eq!(keep("route_events"), Some(90 * 86_400));
+        assert_eq!(keep("raw_messages"), Some(3600));
+        assert_eq!(keep("processing_times"), Some(7 * 86_400));
     }
 }

@@ -64,7 +64,7 @@ impl Metrics {
         };
         let gauges = |name: &str, help: &str| {
             let opts = Opts::new(format!("ribstream_ingester_{name}"), help);
-            let gauges = IntGaugeVec::new(opts, &["partition"])?;
+            let gauges = IntGaugeVec::new(opts, &["topic", "partition"])?;
             registry.register(Box::new(gauges.clone()))?;
             Ok::<_, prometheus::Error>(gauges)
         };

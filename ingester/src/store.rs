@@ -14,8 +14,11 @@ use sqlx::{
 use crate::{
     batch::{Advance, Batch},
     current::{self, History, Written},
+    decode::Content,
     inventory::Inventory,
-    no_delay, state,
+    no_delay,
+    rows::Table,
+    state,
 };
 
 /// So that the server notices a client that is gone and frees its locks, and
@@ -89,6 +92,7 @@ pub struct Store {
     options: PgConnectOptions,
     topic: Arc<str>,
     inventory: Arc<Inventory>,
+    content: Content,
     connection: Option<PgConnection>,
     /// A commit was sent and not answered.
     uncertain: bool,
@@ -97,8 +101,13 @@ pub struct Store {
 impl Store {
     /// A store that connects when it is first needed.
     #[must_use]
-    pub fn new(options: PgConnectOptions, topic: Arc<str>, inventory: Arc<Inventory>) -> Self {
-        Self { options, topic, inventory, connection: None, uncertain: false }
+    pub fn new(
+        options: PgConnectOptions,
+        topic: Arc<str>,
+        content: Content,
+        inventory: Arc<Inventory>,
+    ) -> Self {
+        Self { options, topic, inventory, content, connection: None, uncertain: false }
     }
 
     /// Writes some of a batch's records, all or nothing.
@@ -143,7 +152,7 @@ impl Store {
     ) -> Result<Written, StoreError> {
         if !batch.has_ids() {
             self.inventory.resolve(connection).await?;
-            batch.set_ids(&self.inventory.peer_ids());
+            batch.set_ids(&self.inventory);
         }
         let advances = batch.advances(&records);
         let mut transaction = connection.begin().await?;
@@ -154,12 +163,20 @@ impl Store {
             return self.overtaken(&advances, &stored).map(|()| Written::default());
         }
         let mut written = Written::default();
-        if !parked {
-            let inventory = &self.inventory;
+        let (from, to) = batch.marks(&records);
+        let inventory = &self.inventory;
+        if parked {
+            // Nothing of it is stored but that it was read.
+        } else if self.content == Content::Raw {
+            let table = Table::RawMessages;
+            let rows = batch.rows.between(table, from, to);
+            written.rows[table as usize] = rows.len();
+            let rows = batch.rows.table(table).slice(rows);
+            current::copy(&mut transaction, table.copy_statement(), rows).await?;
+        } else {
             written =
                 current::write(&mut transaction, batch, &records, inventory, History::Kept).await?;
-            let (from, to) = batch.marks(&records);
-            state::apply(&mut transaction, batch.rows.sessions(from, to), &self.inventory).await?;
+            state::apply(&mut transaction, batch.rows.sessions(from, to), inventory).await?;
         }
         self.uncertain = true;
         transaction.commit().await?;

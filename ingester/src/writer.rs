@@ -119,7 +119,7 @@ pub struct Task {
     pub store: Store,
     /// Where it parks.
     pub letters: Letters,
-    /// The events topic.
+    /// The topic that it writes.
     pub topic: Arc<str>,
     /// What it counts.
     pub metrics: Metrics,
@@ -236,7 +236,7 @@ impl Task {
     async fn park_refused(&self, batch: &Batch, index: usize, error: &sqlx::Error) {
         let Some((partition, offset)) = batch.place(index) else { return };
         // One that was parked when it was decoded has no rows to refuse.
-        let payload = self.letters.reread(partition, offset).await;
+        let payload = self.letters.reread(&self.topic, partition, offset).await;
         let detail = describe(error);
         self.park(&letter("refused", detail, &self.topic, partition, offset, payload.as_deref()))
             .await;
@@ -251,6 +251,7 @@ impl Task {
             tokio::time::sleep(wait).await;
         }
         tracing::warn!(
+            topic = letter.topic,
             partition,
             offset,
             reason = letter.reason,

@@ -3,6 +3,8 @@
 mod common;
 
 use common::{Bed, Speaker};
+use rdkafka::message::OwnedHeaders;
+use ribstream_collector::raw::Framer;
 use ribstream_proto::v1::{PeerUp, event::Body};
 
 const DAY: u64 = 86_400_000_000;
@@ -24,12 +26,31 @@ async fn history_that_is_kept_no_longer_goes_and_what_is_current_stays() {
     for event in &events {
         producer.send(event);
     }
+    // Of the raw topic one a week and a day before the last event, one a day less, and one whose
+    // collector's clock is in the next century.
+    let raw = format!("{}-raw", bed.topic);
+    bed.kafka.create_topic(&raw, 1).await.unwrap();
+    let mut framer = Framer::new("c1", "192.0.2.1".parse().unwrap());
+    let last = events[3].received_at;
+    for time in [last - 8 * DAY, last - 7 * DAY, last + 30_000 * DAY] {
+        let frame = framer.frame(&[3, 0, 0, 0, 6, 4], time);
+        producer.send_to(&raw, "192.0.2.1", frame, &OwnedHeaders::new());
+    }
     producer.flush();
-    let keep = ["--session-silence", "1000d", "--retention-of", "route_events=15d"];
-    for arguments in [&keep[..2], &keep] {
+    let keep = [
+        "--raw",
+        "--topic-raw",
+        &raw,
+        "--session-silence",
+        "1000d",
+        "--retention-of",
+        "route_events=15d",
+    ];
+    for arguments in [&keep[..5], &keep] {
         let ingester = bed.ingester(arguments);
         bed.wait_until_stored().await;
-        if arguments.len() > 2 {
+        bed.wait_until_stored_of(&raw).await;
+        if arguments.len() > 5 {
             common::wait_for("the chunk to go", async || {
                 bed.number("select count(*) from route_events").await < 18
             })
@@ -38,6 +59,7 @@ async fn history_that_is_kept_no_longer_goes_and_what_is_current_stays() {
         assert_eq!(ingester.stop(), Some(0));
     }
     assert_eq!(bed.number("select count(*) from route_events").await, 8);
+    assert_eq!(bed.number("select count(*) from raw_messages").await, 2);
     assert_eq!(bed.number("select count(*) from peer_events").await, 1, "kept for longer");
     assert_eq!(bed.number("select count(*) from current_routes").await, 18);
 }

@@ -11,6 +11,10 @@ use crate::v1::{DeadLetter, Event, event::Body};
 pub const HEADER_EVENT: &str = "ribstream-event";
 /// Header that holds the router's identity.
 pub const HEADER_ROUTER: &str = "ribstream-router";
+/// Header of a raw message that names its BMP session, in decimal digits.
+pub const HEADER_SESSION: &str = "ribstream-session";
+/// Header of a raw message that says which of its session it is, in decimal digits.
+pub const HEADER_SEQUENCE: &str = "ribstream-sequence";
 /// Header that names the encoding.
 pub const HEADER_CONTENT_TYPE: &str = "content-type";
 /// The content type of events.

@@ -52,8 +52,14 @@ pub enum Destination {
     Events,
     /// The dead-letter topic; the value is a `ribstream.v1.DeadLetter`.
     DeadLetter,
-    /// The raw topic; the value is a BMP message in OpenBMP's framing.
-    Raw,
+    /// The raw topic; the value is a BMP message in OpenBMP's framing, which has no place
+    /// for these.
+    Raw {
+        /// The session.
+        session: u64,
+        /// Which message of the session it is.
+        sequence: u64,
+    },
 }
 
 /// A Kafka record to be.
@@ -147,6 +153,12 @@ impl Session {
     #[must_use]
     pub const fn address(&self) -> IpAddr {
         self.origin.router_address
+    }
+
+    /// Where the latest message goes as received.
+    #[must_use]
+    pub const fn raw(&self) -> Destination {
+        Destination::Raw { session: self.origin.session, sequence: self.sequence }
     }
 
     /// What has been received.

@@ -40,12 +40,15 @@ async fn the_raw_topic_holds_the_stream_message_by_message() {
     assert_eq!(kafka.lengths(&raw).await.unwrap().len(), 3, "partitions as configured");
     let mut sent = Vec::new();
     let mut last = 0.0;
-    for record in &records {
+    let session = topics.decoded().await[0].session.to_string();
+    for (record, number) in records.iter().zip(1_u64..) {
         assert_eq!(record.partition, records[0].partition, "a router has one partition");
         assert_eq!(record.key, b"127.0.0.1");
         assert_eq!(record.header(record::HEADER_EVENT), Some("raw"));
         assert_eq!(record.header(record::HEADER_ROUTER), Some("127.0.0.1"));
         assert_eq!(record.header(record::HEADER_CONTENT_TYPE), Some(record::CONTENT_TYPE_RAW));
+        assert_eq!(record.header(record::HEADER_SESSION), Some(session.as_str()));
+        assert_eq!(record.header(record::HEADER_SEQUENCE), Some(number.to_string().as_str()));
         let (collector, router, time, message) = open(record);
         assert_eq!((collector.as_str(), router.as_str()), ("test", "127.0.0.1"));
         assert!(time >= last && time > 1_700_000_000.0);

@@ -25,7 +25,7 @@ use sqlx::PgConnection;
 
 use plan::Plan;
 pub use plan::{Counts, Span, Spans};
-pub(crate) use write_routes::prepare;
+pub(crate) use write_routes::{copy, prepare};
 
 use crate::{
     batch::Batch,
@@ -53,11 +53,8 @@ pub(crate) async fn write(
 
     let mut written = Written { counts: plan.counts, ..Written::default() };
     if history == History::Kept {
-        for (table, rows) in &plan.others {
-            written.rows[*table as usize] += rows.len();
-            let rows = batch.rows.table(*table).slice(rows.clone());
-            write_routes::copy(connection, table.copy_statement(), rows).await?;
-        }
+        let others = |table| table != Table::ProcessingTimes;
+        copy_others(connection, batch, &plan, others, &mut written).await?;
         for table in Current::ALL {
             let history = &plan.history[table as usize];
             written.rows[table.history() as usize] += history.len();
@@ -69,8 +66,29 @@ pub(crate) async fn write(
             .await?;
     }
     write_peers::write_peers(connection, &plan.peers).await?;
+    if history == History::Kept {
+        // Last: they bear the time at which they are written.
+        let times = |table| table == Table::ProcessingTimes;
+        copy_others(connection, batch, &plan, times, &mut written).await?;
+    }
     written.spans = plan.spans;
     Ok(written)
+}
+
+/// Copies the rows of the other tables, as far as they are `wanted`.
+async fn copy_others(
+    connection: &mut PgConnection,
+    batch: &Batch,
+    plan: &Plan<'_>,
+    wanted: impl Fn(Table) -> bool,
+    written: &mut Written,
+) -> sqlx::Result<()> {
+    for (table, rows) in plan.others.iter().filter(|(table, _)| wanted(*table)) {
+        written.rows[*table as usize] += rows.len();
+        let rows = batch.rows.table(*table).slice(rows.clone());
+        copy(connection, table.copy_statement(), rows).await?;
+    }
+    Ok(())
 }
 
 /// Whether a batch's history is written, or only what it makes of the current tables.

@@ -10,6 +10,10 @@ use super::{
 };
 use crate::rows::{Current, Mark, RouteStep, Rows, Step, Table};
 
+/// The tables of history that no current table goes with.
+const OTHERS: [Table; 4] =
+    [Table::PeerEvents, Table::StatsReports, Table::MirroredMessages, Table::ProcessingTimes];
+
 /// A route of the batch.
 #[derive(Clone, Debug, Default)]
 pub struct Slot {
@@ -126,7 +130,7 @@ impl<'r> Plan<'r> {
             if self.event(rows, begin, end, ids) == Order::Duplicate {
                 self.counts.duplicates += 1;
             } else {
-                for table in [Table::PeerEvents, Table::StatsReports, Table::MirroredMessages] {
+                for table in OTHERS {
                     self.keep(table, begin.rows(table)..end.rows(table));
                 }
             }

@@ -35,7 +35,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection) -> sqlx::Result<()> {
 }
 
 /// Copies rows that are encoded already.
-pub(super) async fn copy(
+pub(crate) async fn copy(
     connection: &mut PgConnection,
     statement: &str,
     rows: &[u8],

@@ -358,9 +358,9 @@ impl Reader<'_> {
                 self.seek(partition, to)?;
                 return Ok(to);
             }
-            let appended = decoder.append(partition, message.payload(), inventory, &mut batch.rows);
+            let appended = decoder.append(&message, inventory, &mut batch.rows);
             match appended {
-                Ok(time) => batch.push(partition, next, offset, Some(time)),
+                Ok(time) => batch.push(partition, next, offset, time),
                 Err(_) => *skipped += 1,
             }
             self.bar.inc((offset + 1 - next).unsigned_abs());

@@ -122,7 +122,7 @@ impl Scratch {
         if batch.is_empty() {
             return Ok(0);
         }
-        batch.set_ids(&inventory.peer_ids());
+        batch.set_ids(inventory);
         self.meet(database, batch, inventory).await?;
         let history = if kept { History::Kept } else { History::Left };
         let mut refused = 0;

@@ -4,12 +4,14 @@
 //!  Event ──► encode ──┬──► peer_events, route_events, evpn_events,      rows of
 //!                     │    other_events, stats_reports,                 a Table
 //!                     │    mirrored_messages
+//!                     ├──► processing_times, where asked for
 //!                     ├──► Step: what it says about its peer and routes
 //!                     └──► SessionChange: what it says about a session
+//!  BMP message ───────────► raw_messages
 //! ```
 //!
-//! Every row begins with `peer_id`. While rows are collected it holds the peer's
-//! slot in the [`crate::inventory`]; the database's id is put in its place just
+//! Every row begins with `peer_id`, of a raw message with `router_id`. While rows
+//! are collected it holds the slot in the [`crate::inventory`]; the database's id is put in its place just
 //! before the rows are written, so that encoding never waits for the database.
 //!
 //! A row of the tables of routes ends with what the event did to the current
@@ -24,14 +26,17 @@ mod evpn;
 pub mod json;
 mod other;
 mod peer;
+mod raw;
 mod reading;
 mod route;
 mod step;
 mod update;
 
 pub use change::SessionChange;
+use copy::PutColumn as _;
 pub use encode::encode;
 pub(crate) use peer::{header_asn, header_bgp_id};
+pub use raw::{KafkaPlace, RawPlace};
 pub use step::{
     Continues, Octets, PARTS, PeerSays, Place, RibTable, RouteStep, Signature, Step, Steps,
 };
@@ -92,6 +97,10 @@ pub enum Table {
     StatsReports,
     /// Route Mirroring.
     MirroredMessages,
+    /// BMP messages as received.
+    RawMessages,
+    /// When events passed where.
+    ProcessingTimes,
 }
 
 /// A current table: of the routes whose history is in one of the hypertables.
@@ -132,13 +141,15 @@ impl Current {
 
 impl Table {
     /// All, in the order in which a transaction writes them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::PeerEvents,
         Self::RouteEvents,
         Self::EvpnEvents,
         Self::OtherEvents,
         Self::StatsReports,
         Self::MirroredMessages,
+        Self::RawMessages,
+        Self::ProcessingTimes,
     ];
 
     /// Its name in the database.
@@ -151,6 +162,8 @@ impl Table {
             Self::OtherEvents => "other_events",
             Self::StatsReports => "stats_reports",
             Self::MirroredMessages => "mirrored_messages",
+            Self::RawMessages => "raw_messages",
+            Self::ProcessingTimes => "processing_times",
         }
     }
 
@@ -164,6 +177,8 @@ impl Table {
             Self::OtherEvents => other::COPY_OTHER_EVENTS,
             Self::StatsReports => peer::COPY_STATS_REPORTS,
             Self::MirroredMessages => peer::COPY_MIRRORED_MESSAGES,
+            Self::RawMessages => raw::COPY_RAW_MESSAGES,
+            Self::ProcessingTimes => raw::COPY_PROCESSING_TIMES,
         }
     }
 }
@@ -176,18 +191,46 @@ pub struct TableRows {
     starts: Vec<u32>,
 }
 
-/// From a row's beginning to its `peer_id`: the number of columns and the column's length.
-const PEER_ID_AT: usize = 6;
+/// From a row's beginning to the octets of its first column: the number of columns and the
+/// column's length.
+const ID_AT: usize = 6;
+/// The length of an id; a null has another.
+const ID_LENGTH: [u8; 4] = [0, 0, 0, 4];
 
 impl TableRows {
     /// Begins a row of `columns` columns of the peer with this slot.
     fn begin(&mut self, columns: i16, peer: PeerSlot) -> &mut Vec<u8> {
+        self.begin_with(columns, Some(peer.0))
+    }
+
+    /// Begins a row of a router, null where it is not known.
+    fn begin_router(&mut self, columns: i16, router: Option<RouterSlot>) -> &mut Vec<u8> {
+        self.begin_with(columns, router.map(|router| router.0))
+    }
+
+    fn begin_with(&mut self, columns: i16, slot: Option<u32>) -> &mut Vec<u8> {
         // A batch is closed at a few tens of MiB, far below 4 GiB.
         self.starts.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
         self.bytes.extend_from_slice(&columns.to_be_bytes());
-        self.bytes.extend_from_slice(&[0, 0, 0, 4]);
-        self.bytes.extend_from_slice(&peer.0.to_be_bytes());
+        if let Some(slot) = slot {
+            self.bytes.extend_from_slice(&ID_LENGTH);
+            self.bytes.extend_from_slice(&slot.to_be_bytes());
+        } else {
+            self.bytes.put_null();
+        }
         &mut self.bytes
+    }
+
+    /// Puts ids in the place of slots.
+    fn set_ids(&mut self, id: &dyn Fn(u32) -> i32) {
+        for start in &self.starts {
+            let at = *start as usize + ID_AT;
+            if self.bytes[at - ID_LENGTH.len()..at] == ID_LENGTH
+                && let Some(place) = self.bytes[at..].first_chunk_mut::<4>()
+            {
+                *place = id(u32::from_be_bytes(*place)).to_be_bytes();
+            }
+        }
     }
 
     /// How many rows there are.
@@ -342,14 +385,13 @@ impl Rows {
         self.steps.clear();
     }
 
-    /// Puts the database's ids in the place of the peers' slots. To be done once.
-    pub fn set_peer_ids(&mut self, id: impl Fn(PeerSlot) -> i32) {
-        for table in &mut self.tables {
-            for start in &table.starts {
-                let at = *start as usize + PEER_ID_AT;
-                if let Some(place) = table.bytes[at..].first_chunk_mut::<4>() {
-                    *place = id(PeerSlot(u32::from_be_bytes(*place))).to_be_bytes();
-                }
+    /// Puts the database's ids in the place of the peers' and routers' slots. To be done once.
+    pub fn set_ids(&mut self, peer: impl Fn(PeerSlot) -> i32, router: impl Fn(RouterSlot) -> i32) {
+        for table in Table::ALL {
+            let rows = self.table_mut(table);
+            match table {
+                Table::RawMessages => rows.set_ids(&|slot| router(RouterSlot(slot))),
+                _ => rows.set_ids(&|slot| peer(PeerSlot(slot))),
             }
         }
     }

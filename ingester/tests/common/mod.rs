@@ -10,6 +10,7 @@ use std::{
 use prost::Message as _;
 use rdkafka::{
     ClientConfig,
+    message::OwnedHeaders,
     producer::{BaseRecord, Producer as _, ThreadedProducer},
 };
 use ribstream_proto::{
@@ -176,10 +177,15 @@ impl Bed {
 
     /// Waits until all records that the topic has now are in the database.
     pub async fn wait_until_stored(&self) {
-        let ends = self.kafka.lengths(&self.topic).await.unwrap();
+        self.wait_until_stored_of(&self.topic).await;
+    }
+
+    /// The same of another topic.
+    pub async fn wait_until_stored_of(&self, topic: &str) {
+        let ends = self.kafka.lengths(topic).await.unwrap();
         let begun = Instant::now();
         loop {
-            let stored = self.positions().await;
+            let stored = self.positions_of(topic, i32::try_from(ends.len()).unwrap()).await;
             if stored.iter().zip(&ends).all(|(stored, end)| stored >= end) {
                 return;
             }
@@ -190,13 +196,17 @@ impl Bed {
 
     /// How many records of each partition of the topic are in the database.
     pub async fn positions(&self) -> Vec<i64> {
+        self.positions_of(&self.topic, self.partitions).await
+    }
+
+    async fn positions_of(&self, topic: &str, partitions: i32) -> Vec<i64> {
         let mut connection = self.database.connect().await.unwrap();
         sqlx::query_scalar(
             "select coalesce(o.next_offset, 0) from generate_series(0, $2 - 1) as number \
              left join ingest_offsets o on o.topic = $1 and o.partition = number order by number",
         )
-        .bind(&self.topic)
-        .bind(self.partitions)
+        .bind(topic)
+        .bind(partitions)
         .fetch_all(&mut connection)
         .await
         .unwrap()
@@ -324,8 +334,13 @@ impl Producer {
     }
 
     pub fn send_raw(&self, key: &str, payload: &[u8]) {
+        self.send_to(&self.topic, key, payload, &OwnedHeaders::new());
+    }
+
+    /// A record of another topic.
+    pub fn send_to(&self, topic: &str, key: &str, payload: &[u8], headers: &OwnedHeaders) {
         loop {
-            let record = BaseRecord::to(&self.topic).key(key).payload(payload);
+            let record = BaseRecord::to(topic).key(key).payload(payload).headers(headers.clone());
             match self.producer.send(record) {
                 Ok(()) => return,
                 // The queue is full.
