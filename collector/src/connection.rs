@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     io,
+    net::SocketAddr,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -20,6 +21,7 @@ use crate::{
     close::Close,
     complaints::Complaints,
     config::RunOptions,
+    directory::{Directory, Listed, State},
     frame::next_frame,
     metrics::Metrics,
     names::{Names, Noted},
@@ -91,6 +93,8 @@ pub struct Shared {
     pub complaints: Arc<Complaints>,
     /// What their routers call themselves.
     pub names: Arc<Names>,
+    /// Where they are listed.
+    pub directory: Arc<Directory>,
     /// By what their routers are told from each other.
     pub identity: Identity,
     /// When to end.
@@ -111,6 +115,7 @@ pub struct Connection {
     begun: Option<Instant>,
     bucket: Bucket,
     name: Option<Noted>,
+    listed: Listed,
     /// Until when the bucket is empty: since when, and until when.
     slowed: Option<(Instant, Instant)>,
     reported: Counters,
@@ -131,6 +136,8 @@ impl Connection {
         shared.metrics.sessions_opened.inc();
         shared.metrics.sessions.inc();
         let limits = &shared.limits;
+        let address = SocketAddr::new(origin.router_address, origin.remote_port);
+        let listed = shared.directory.list(origin.session, address);
         Self {
             stream,
             buffer: BytesMut::new(),
@@ -142,6 +149,7 @@ impl Connection {
             begun: None,
             bucket: Bucket::new(limits.rate_messages, limits.rate_bytes, accepted),
             name: None,
+            listed,
             slowed: None,
             shared,
             reported: Counters::default(),
@@ -265,7 +273,8 @@ impl Connection {
             self.begun = (!self.buffer.is_empty()).then_some(self.last_read);
         }
         self.output.flush();
-        self.report();
+        let state = if self.slowed.is_some() { State::RateLimited } else { State::Reading };
+        self.report(state);
         close
     }
 
@@ -302,7 +311,7 @@ impl Connection {
     }
 
     async fn wait_for_room(&mut self) -> Option<Close> {
-        self.report();
+        self.report(State::WaitsForKafka);
         let waiting = Instant::now();
         let shutdown = self.shared.shutdown.clone();
         let close = tokio::select! {
@@ -323,7 +332,8 @@ impl Connection {
         }
     }
 
-    fn report(&mut self) {
+    fn report(&mut self, state: State) {
+        self.listed.update(&self.session, state);
         let metrics = &self.shared.metrics;
         metrics.received(self.session.counters(), &mut self.reported);
         let peers = i64::try_from(self.session.peers_up()).unwrap_or(i64::MAX);
@@ -338,7 +348,7 @@ impl Connection {
             tracing::warn!(events = self.output.give_up(), "no place for events in kafka's queue");
         }
         self.output.flush();
-        self.report();
+        self.report(State::Reading);
         let incomplete = self.buffer.len();
         let metrics = &self.shared.metrics;
         metrics.incomplete_octets.inc_by(incomplete as u64);
@@ -359,6 +369,8 @@ impl Connection {
             tracing::info!(reason, detail, messages, octets, incomplete, "session closed");
         } else {
             tracing::warn!(reason, detail, messages, octets, incomplete, "session closed");
+            let what = format!("session closed ({reason}): {detail}");
+            self.shared.directory.troubles.note(self.session.router(), what);
         }
     }
 }

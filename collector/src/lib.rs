@@ -29,6 +29,8 @@ pub mod connection;
 pub mod decode;
 #[cfg(feature = "daemon")]
 pub mod dial;
+#[cfg(feature = "daemon")]
+pub mod directory;
 pub mod event;
 pub mod frame;
 #[cfg(feature = "daemon")]

@@ -1,9 +1,10 @@
 //! What the collector tells Prometheus.
 
 use prometheus::{
-    Counter, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    core::{Atomic, Collector, GenericCounter},
+    Counter, Histogram, IntCounter, IntCounterVec, IntGauge, Registry,
+    core::{Atomic, GenericCounter},
 };
+use ribstream_runtime::metrics::Registrar;
 
 use crate::{bmp::Kind, session::Counters};
 
@@ -50,6 +51,10 @@ pub struct Metrics {
     pub failed: IntCounterVec,
     /// Bytes that wait for acknowledgement.
     pub in_flight: IntGauge,
+    /// Seconds from a record's hand-over to Kafka's acknowledgement.
+    pub publish_seconds: Histogram,
+    /// Seconds for which Kafka has acknowledged nothing while records wait.
+    pub stalled: IntGauge,
     /// Seconds that sessions have waited for Kafka instead of reading.
     pub backpressure: Counter,
     /// Seconds that sessions were not read because of their rate.
@@ -59,135 +64,110 @@ pub struct Metrics {
 impl Metrics {
     /// The metrics, registered.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let messages = labelled(
-            registry,
-            "messages_received_total",
-            "BMP messages received, by type.",
-            "type",
-        )?;
+        Self::register(&mut Registrar::new(registry, "collector"))
+    }
+
+    fn register(on: &mut Registrar<'_>) -> prometheus::Result<Self> {
+        let messages =
+            on.counters("messages_received_total", "BMP messages received, by type.", "type")?;
         let metrics = Self {
-            sessions: gauge(registry, "sessions", "BMP sessions open now.")?,
-            peers: gauge(registry, "peers", "Peers that the open sessions hold up.")?,
-            sessions_opened: counter(registry, "sessions_opened_total", "Sessions accepted.")?,
-            sessions_closed: labelled(
-                registry,
-                "sessions_closed_total",
+            sessions: on.gauge("sessions", "BMP sessions open now.")?,
+            peers: on.gauge("peers", "Peers that the open sessions hold up.")?,
+            sessions_opened: on.counter("sessions_opened_total", "Sessions accepted.")?,
+            sessions_closed: on.counters("sessions_closed_total",
                 "Sessions closed, by reason; a session is a connection that has brought a message.",
                 "reason",
             )?,
-            connections_refused: labelled(
-                registry,
-                "connections_refused_total",
+            connections_refused: on.counters("connections_refused_total",
                 "Connections closed before they were sessions, by reason.",
                 "reason",
             )?,
-            without_message: labelled(
-                registry,
-                "connections_without_message_total",
+            without_message: on.counters("connections_without_message_total",
                 "Connections that ended before their first whole BMP message, by reason.",
                 "reason",
             )?,
-            health_checks: counter(
-                registry,
-                "balancer_checks_total",
+            health_checks: on.counter("balancer_checks_total",
                 "Connections of balancers that only looked whether the port is open.",
             )?,
-            connect_errors: counter(
-                registry,
-                "connect_errors_total",
+            connect_errors: on.counter("connect_errors_total",
                 "Attempts to connect to a router (--connect) that failed.",
             )?,
-            shared_addresses: gauge(
-                registry,
-                "shared_addresses",
+            shared_addresses: on.gauge("shared_addresses",
                 "Addresses from which routers with different sysNames have sessions now.",
             )?,
-            certificate_reloads: labelled(
-                registry,
-                "certificate_reloads_total",
+            certificate_reloads: on.counters("certificate_reloads_total",
                 "Certificates read anew, by result; after a failure the one before is used.",
                 "result",
             )?,
-            log_lines_left_out: counter(
-                registry,
-                "log_lines_left_out_total",
+            log_lines_left_out: on.counter("log_lines_left_out_total",
                 "Log lines about connections left out because the same was said a moment before.",
             )?,
-            accept_errors: counter(
-                registry,
-                "accept_errors_total",
+            accept_errors: on.counter("accept_errors_total",
                 "Errors of accepting a connection, such as too many open files.",
             )?,
             messages: Kind::ALL
                 .into_iter()
                 .map(|kind| (kind, messages.with_label_values(&[kind.name()])))
                 .collect(),
-            octets: counter(
-                registry,
-                "received_bytes_total",
+            octets: on.counter("received_bytes_total",
                 "Bytes of whole BMP messages received.",
             )?,
-            decode_errors: labelled(
-                registry,
-                "decode_errors_total",
+            decode_errors: on.counters("decode_errors_total",
                 "BMP messages that could not be decoded and went to the dead-letter topic, \
                  by reason.",
                 "reason",
             )?,
-            attributes_discarded: counter(
-                registry,
-                "attributes_discarded_total",
+            attributes_discarded: on.counter("attributes_discarded_total",
                 "Malformed path attributes discarded (RFC 7606).",
             )?,
-            treated_as_withdraw: counter(
-                registry,
-                "treated_as_withdraw_total",
+            treated_as_withdraw: on.counter("treated_as_withdraw_total",
                 "UPDATEs whose routes were treated as withdrawn (RFC 7606).",
             )?,
-            incomplete_octets: counter(
-                registry,
-                "incomplete_bytes_total",
+            incomplete_octets: on.counter("incomplete_bytes_total",
                 "Bytes of messages cut short by the end of their session.",
             )?,
-            published: counter(
-                registry,
-                "records_published_total",
+            published: on.counter("records_published_total",
                 "Records handed to the Kafka producer.",
             )?,
-            raw: counter(
-                registry,
-                "raw_messages_total",
+            raw: on.counter("raw_messages_total",
                 "BMP messages handed to the Kafka producer for the raw topic.",
             )?,
-            acknowledged: counter(
-                registry,
-                "records_acknowledged_total",
+            acknowledged: on.counter("records_acknowledged_total",
                 "Records that Kafka has acknowledged.",
             )?,
-            failed: labelled(
-                registry,
-                "records_failed_total",
+            failed: on.counters("records_failed_total",
                 "Records that Kafka refused for good, by reason; each closes its session.",
                 "reason",
             )?,
-            in_flight: gauge(
-                registry,
-                "publish_in_flight_bytes",
+            in_flight: on.gauge("publish_in_flight_bytes",
                 "Bytes that wait for Kafka's acknowledgement.",
             )?,
-            backpressure: seconds(
-                registry,
-                "backpressure_seconds_total",
+            publish_seconds: on.histogram(
+                "publish_seconds",
+                "Seconds from a record's hand-over to the producer to Kafka's acknowledgement.",
+                prometheus::exponential_buckets(0.001, 2.0, 17)?,
+            )?,
+            stalled: on.gauge(
+                "publish_stalled_seconds",
+                "Seconds for which Kafka has acknowledged nothing while records wait; 0 where none wait.",
+            )?,
+            backpressure: on.seconds("backpressure_seconds_total",
                 "Seconds that sessions have waited for Kafka instead of reading, summed over them.",
             )?,
-            rate_limited: seconds(
-                registry,
-                "rate_limited_seconds_total",
+            rate_limited: on.seconds("rate_limited_seconds_total",
                 "Seconds that sessions were not read because of --rate-messages or --rate-bytes, \
                  summed over them.",
             )?,
         };
         Ok(metrics)
+    }
+
+    /// What the documentation says of them.
+    pub fn reference() -> prometheus::Result<String> {
+        let registry = Registry::new();
+        let mut on = Registrar::new(&registry, "collector");
+        Self::register(&mut on)?;
+        Ok(on.reference())
     }
 
     /// Adds what a session has received since `reported`, and brings that up to date.
@@ -212,37 +192,4 @@ fn add<P: Atomic<T = u64>>(counter: &GenericCounter<P>, now: u64, before: u64) {
     if now > before {
         counter.inc_by(now - before);
     }
-}
-
-fn opts(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("ribstream").subsystem("collector")
-}
-
-fn register<M: Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: M,
-) -> prometheus::Result<M> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-    register(registry, IntCounter::with_opts(opts(name, help))?)
-}
-
-fn seconds(registry: &Registry, name: &str, help: &str) -> prometheus::Result<Counter> {
-    register(registry, Counter::with_opts(opts(name, help))?)
-}
-
-fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-    register(registry, IntGauge::with_opts(opts(name, help))?)
-}
-
-fn labelled(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    label: &str,
-) -> prometheus::Result<IntCounterVec> {
-    register(registry, IntCounterVec::new(opts(name, help), &[label])?)
 }

@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::RunOptions,
+    connection::micros_now,
     metrics::Metrics,
     session::{Destination, Record},
     topics,
@@ -297,7 +298,15 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, session: Arc<Delivery>) {
         let (Ok(message) | Err((_, message))) = result;
         match result {
-            Ok(_) => self.shared.metrics.acknowledged.inc(),
+            Ok(message) => {
+                self.shared.metrics.acknowledged.inc();
+                // Milliseconds, by the clock of this machine.
+                if let Some(handed_over) = message.timestamp().to_millis() {
+                    let took = (micros_now() / 1000).saturating_sub(handed_over.unsigned_abs());
+                    let took = Duration::from_millis(took).as_secs_f64();
+                    self.shared.metrics.publish_seconds.observe(took);
+                }
+            }
             Err((error, message)) => {
                 let reason = error
                     .rdkafka_error_code()

@@ -21,6 +21,7 @@ use crate::{
     complaints::Complaints,
     config::RunOptions,
     connection::{Connection, Limits, Shared, Stream, at, micros_now},
+    directory::Directory,
     metrics::Metrics,
     names::Names,
     output::{Output, Target},
@@ -72,6 +73,7 @@ impl Reception {
         options: &RunOptions,
         target: Target,
         metrics: Arc<Metrics>,
+        directory: Arc<Directory>,
         shutdown: CancellationToken,
     ) -> Self {
         let complaints = Arc::new(Complaints::new(metrics.log_lines_left_out.clone()));
@@ -85,6 +87,7 @@ impl Reception {
             shared: Shared {
                 limits: Limits::new(options),
                 names: Arc::new(Names::new(metrics.shared_addresses.clone())),
+                directory,
                 identity: options.router_identity,
                 metrics,
                 complaints,
@@ -222,7 +225,8 @@ impl Reception {
 
     /// Counts a connection that is refused, and says so, if that was not said a moment ago.
     fn refuse(&self, router: SocketAddr, refusal: &Refusal) {
-        let Shared { metrics, complaints, .. } = &self.shared;
+        let Shared { metrics, complaints, directory, .. } = &self.shared;
+        directory.troubles.note(router.ip().to_string(), format!("refused: {refusal}"));
         let reason = refusal.label();
         metrics.connections_refused.with_label_values(&[reason]).inc();
         let (address, port) = (router.ip(), router.port());
@@ -234,6 +238,7 @@ impl Reception {
     /// Counts an accept that failed, and says so, if that was not said a moment ago.
     pub fn cannot_accept(&self, error: &io::Error) {
         self.shared.metrics.accept_errors.inc();
+        self.shared.directory.troubles.note("accept", error.to_string());
         if let Some(left_out) = self.shared.complaints.may(error, "accept") {
             tracing::error!(%error, left_out, "cannot accept a connection, trying again");
         }
@@ -242,6 +247,7 @@ impl Reception {
     /// Counts a router that does not answer, and says so, if that was not said a moment ago.
     pub fn cannot_connect(&self, target: &str, error: &io::Error) {
         self.shared.metrics.connect_errors.inc();
+        self.shared.directory.troubles.note(target, format!("cannot connect: {error}"));
         if let Some(left_out) = self.shared.complaints.may(target, "connect") {
             tracing::warn!(router = target, %error, left_out, "cannot connect, trying again");
         }

@@ -2,17 +2,22 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Context as _;
 use prometheus::Registry;
-use ribstream_runtime::http::{self, Health};
+use ribstream_runtime::{
+    http::{self, Health, Teller},
+    status::{Status, time},
+};
+use serde_json::json;
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::RunOptions,
+    directory::Directory,
     listener::{Listener, Sockets},
     metrics::Metrics,
     output::{Lines, Target},
@@ -49,14 +54,23 @@ pub async fn run(
         let fresh = Arc::clone(tls).keep_fresh(Arc::clone(&metrics), http_shutdown.clone());
         tokio::spawn(fresh);
     }
-    let server = tokio::spawn(http::serve(http, registry, health.clone(), http_shutdown.clone()));
+    let directory = Arc::new(Directory::default());
+    let server = tokio::spawn(http::serve(
+        "ribstream-collector",
+        http,
+        registry,
+        health.clone(),
+        teller(&options, &health, &metrics, &directory),
+        http_shutdown.clone(),
+    ));
 
-    let result = if options.stdout {
-        let lines = Arc::new(Lines::default());
-        collect_lines(sockets, tls, &options, lines, metrics, shutdown).await
+    let stdout = options.stdout;
+    let daemon = Daemon { sockets, tls, options, metrics, directory };
+    let result = if stdout {
+        daemon.collect_lines(shutdown).await
     } else {
         health.set(KAFKA, Err("starting".to_owned()));
-        publish(sockets, tls, &options, health, metrics, shutdown).await
+        daemon.publish(health, shutdown).await
     };
     http_shutdown.cancel();
     if let Ok(Err(error)) = server.await {
@@ -65,68 +79,99 @@ pub async fn run(
     result
 }
 
-async fn collect_lines(
+/// What the daemon is made of, whatever becomes of the events.
+struct Daemon {
     sockets: Sockets,
     tls: Option<Arc<Tls>>,
-    options: &RunOptions,
-    lines: Arc<Lines>,
+    options: RunOptions,
     metrics: Arc<Metrics>,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let stop = shutdown.child_token();
-    let closed = lines.closed.clone();
-    let target = Target::Lines(lines);
-    sockets.announce(&options.collector_name(), "standard output");
-    let reception = Reception::new(options, target, metrics, stop.clone());
-    let listener = Listener::new(sockets, tls, options.transport.connect.clone(), reception);
-    stop_when(&closed, &stop, listener.serve(options.shutdown_timeout)).await;
-    Ok(())
+    directory: Arc<Directory>,
 }
 
-async fn publish(
-    sockets: Sockets,
-    tls: Option<Arc<Tls>>,
-    options: &RunOptions,
-    health: Health,
-    metrics: Arc<Metrics>,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    if options.create_topics {
-        topics::ensure(options).await?;
-    }
-    let publisher = Arc::new(Publisher::new(options, Arc::clone(&metrics))?);
-    let watch = watch_health(Arc::clone(&publisher), health);
-    let stall = options.publish_stall_timeout;
-    let watchdog =
-        (!stall.is_zero()).then(|| tokio::spawn(watchdog::watch(Arc::clone(&publisher), stall)));
-    let stop = shutdown.child_token();
-    let target = Target::Kafka(Arc::clone(&publisher));
-    sockets.announce(&options.collector_name(), &options.kafka.brokers);
-    let reception = Reception::new(options, target, metrics, stop.clone());
-    let listener = Listener::new(sockets, tls, options.transport.connect.clone(), reception);
-    let serving = listener.serve(options.shutdown_timeout);
-    let began = stop_when(publisher.fatal(), &stop, serving).await;
-    watch.abort();
-    if let Some(watchdog) = watchdog {
-        watchdog.abort();
+impl Daemon {
+    /// Serves the routers until told to stop, and what they send to `target`.
+    async fn serve(self, target: Target, stop: CancellationToken) {
+        let Self { sockets, tls, options, metrics, directory } = self;
+        let reception = Reception::new(&options, target, metrics, directory, stop);
+        let listener = Listener::new(sockets, tls, options.transport.connect, reception);
+        listener.serve(options.shutdown_timeout).await;
     }
 
-    let fatal = publisher.fatal_reason();
-    // A producer that can work no more is not waited for.
-    let patience = if fatal.is_some() { Duration::ZERO } else { options.shutdown_timeout };
-    let left = publisher.drain(began + patience).await;
-    if left > 0 {
-        tracing::error!(
-            bytes = left,
-            timeout = ?options.shutdown_timeout,
-            "kafka has not acknowledged everything, the routers will send it again",
-        );
+    async fn collect_lines(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let stop = shutdown.child_token();
+        let lines = Arc::new(Lines::default());
+        let closed = lines.closed.clone();
+        self.sockets.announce(&self.options.collector_name(), "standard output");
+        stop_when(&closed, &stop, self.serve(Target::Lines(lines), stop.clone())).await;
+        Ok(())
     }
-    if let Some(reason) = fatal {
-        anyhow::bail!("the Kafka producer can work no more ({reason}); restart");
+
+    async fn publish(self, health: Health, shutdown: CancellationToken) -> anyhow::Result<()> {
+        if self.options.create_topics {
+            topics::ensure(&self.options).await?;
+        }
+        let publisher = Arc::new(Publisher::new(&self.options, Arc::clone(&self.metrics))?);
+        let stall = self.options.publish_stall_timeout;
+        let mut watchers = vec![
+            watch_health(Arc::clone(&publisher), health),
+            tokio::spawn(watchdog::tell_stalls(Arc::clone(&publisher), Arc::clone(&self.metrics))),
+        ];
+        if !stall.is_zero() {
+            watchers.push(tokio::spawn(watchdog::watch(Arc::clone(&publisher), stall)));
+        }
+        let stop = shutdown.child_token();
+        self.sockets.announce(&self.options.collector_name(), &self.options.kafka.brokers);
+        let shutdown_timeout = self.options.shutdown_timeout;
+        let serving = self.serve(Target::Kafka(Arc::clone(&publisher)), stop.clone());
+        let began = stop_when(publisher.fatal(), &stop, serving).await;
+        for watcher in watchers {
+            watcher.abort();
+        }
+
+        let fatal = publisher.fatal_reason();
+        // A producer that can work no more is not waited for.
+        let patience = if fatal.is_some() { Duration::ZERO } else { shutdown_timeout };
+        let left = publisher.drain(began + patience).await;
+        if left > 0 {
+            tracing::error!(
+                bytes = left,
+                timeout = ?shutdown_timeout,
+                "kafka has not acknowledged everything, the routers will send it again",
+            );
+        }
+        if let Some(reason) = fatal {
+            anyhow::bail!("the Kafka producer can work no more ({reason}); restart");
+        }
+        tracing::info!("stopped");
+        Ok(())
     }
-    tracing::info!("stopped");
-    Ok(())
+}
+
+/// Tells `/status`.
+fn teller(
+    options: &RunOptions,
+    health: &Health,
+    metrics: &Arc<Metrics>,
+    directory: &Arc<Directory>,
+) -> Teller {
+    let (health, metrics, directory) = (health.clone(), Arc::clone(metrics), Arc::clone(directory));
+    let name = options.collector_name();
+    let started = SystemTime::now();
+    Arc::new(move || {
+        let daemon = vec![
+            ("collector", json!(name)),
+            ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("started", time(started)),
+            ("sessions", json!(metrics.sessions.get())),
+            ("peers_up", json!(metrics.peers.get())),
+            ("records_published", json!(metrics.published.get())),
+            ("records_acknowledged", json!(metrics.acknowledged.get())),
+            ("bytes_in_flight", json!(metrics.in_flight.get())),
+            ("stalled_seconds", json!(metrics.stalled.get())),
+        ];
+        let status = Status::default().fields("daemon", daemon).fields("checks", health.fields());
+        directory.tell(status)
+    })
 }
 
 /// Runs `serving` to its end, which `cause` brings about by way of `stop`, as a

@@ -17,10 +17,12 @@ use std::{
 
 use tokio::{task::spawn_blocking, time::sleep};
 
-use crate::publish::Publisher;
+use crate::{metrics::Metrics, publish::Publisher};
 
 /// How often, in a stall timeout, the producer is looked at.
 const LOOKS: u32 = 8;
+/// How often the metrics are told.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whether the producer has stalled, from what is seen of it.
 #[derive(Debug)]
@@ -59,6 +61,20 @@ impl Stall {
         let cut_off_since = *self.cut_off_since.get_or_insert(now);
         now.duration_since(cut_off_since) >= self.timeout / 2
             && now.duration_since(self.since) >= self.timeout
+    }
+}
+
+/// Says in the metrics for how long nothing has been acknowledged, until it is aborted.
+pub async fn tell_stalls(publisher: Arc<Publisher>, metrics: Arc<Metrics>) {
+    let mut stall = Stall::new(Duration::MAX, Instant::now());
+    loop {
+        let (waiting, acknowledged) = publisher.progress();
+        let now = Instant::now();
+        stall.is_suspect(waiting, acknowledged, now);
+        metrics
+            .stalled
+            .set(i64::try_from(now.duration_since(stall.since).as_secs()).unwrap_or(i64::MAX));
+        sleep(TELL_INTERVAL).await;
     }
 }
 

@@ -3,6 +3,9 @@
 # Sourced by compose/stack, which has set instance (its directory), name, kafka_port,
 # controller_port, postgres_port and shared_buffers.
 
+# Seconds. After a kill, on a machine whose disks are busy, both read back for minutes.
+start_limit=300
+
 kafka_properties() {
     local port=$1 controller=$2 data=$3
     cat <<END
@@ -96,10 +99,10 @@ kafka_start() {
 }
 kafka_up() { grep -qsF 'Kafka Server started' "$instance/kafka.log"; }
 kafka_wait() {
-    local limit=$((SECONDS + 90))
+    local limit=$((SECONDS + start_limit))
     until kafka_up; do
         kafka_pid >/dev/null || { kafka_up || failed Kafka kafka.log; }
-        ((SECONDS < limit)) || failed "Kafka (not ready after 90 s)" kafka.log
+        ((SECONDS < limit)) || failed "Kafka (not ready after $start_limit s)" kafka.log
         sleep 0.1
     done
 }
@@ -120,10 +123,10 @@ postgres_start() {
 }
 postgres_up() { in_root "$postgres_bin/pg_isready" -q -h 127.0.0.1 -p "$postgres_port"; }
 postgres_wait() {
-    local limit=$((SECONDS + 90))
+    local limit=$((SECONDS + start_limit))
     until postgres_up; do
         [[ -e /proc/$(<"$instance/postgres.pid") ]] || failed PostgreSQL postgres.log
-        ((SECONDS < limit)) || failed "PostgreSQL (not ready after 90 s)" postgres.log
+        ((SECONDS < limit)) || failed "PostgreSQL (not ready after $start_limit s)" postgres.log
         sleep 0.1
     done
 }

@@ -112,7 +112,7 @@ pub struct RunOptions {
     /// How long the history is kept.
     #[command(flatten)]
     pub lifecycle: LifecycleOptions,
-    /// Where /metrics, /healthz and /readyz are served
+    /// Where /metrics, /healthz, /readyz and /status are served
     #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = HTTP)]
     pub http: SocketAddr,
     /// How long a shutdown may take to commit what is in hand and leave the group

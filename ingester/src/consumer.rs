@@ -27,7 +27,7 @@ use crate::{
     letters::letter,
     metrics::Metrics,
     silence,
-    writer::{Backoff, Report, Writer},
+    writer::{Backoff, Report, Writer, now_micros},
 };
 
 /// How long `poll` waits for a record, and so how late a stop is noticed.
@@ -104,6 +104,7 @@ impl Pipeline {
                 open: writers.iter().map(|writer| Open::new(writer.clone())).collect(),
                 partitions: HashMap::new(),
                 committed: HashMap::new(),
+                stored: HashMap::new(),
                 told: Instant::now(),
                 looked: Instant::now(),
                 listened: Instant::now(),
@@ -201,6 +202,8 @@ struct Membership<'a> {
     partitions: HashMap<i32, Option<i64>>,
     /// Offsets that are in the database and that Kafka was not told yet.
     committed: HashMap<i32, i64>,
+    /// Next offset in the database, and when the event before it was received.
+    stored: HashMap<i32, (i64, Option<i64>)>,
     told: Instant,
     looked: Instant,
     listened: Instant,
@@ -321,6 +324,7 @@ impl Membership<'_> {
                 Report::Committed(advances) => {
                     for advance in advances {
                         self.committed.insert(advance.partition, advance.to);
+                        self.stored.insert(advance.partition, (advance.to, advance.received));
                     }
                 }
                 Report::Fenced => return Err("a batch was fenced"),
@@ -336,11 +340,13 @@ impl Membership<'_> {
     /// Tells Kafka what is in the database, and the metrics what is not.
     fn tell_kafka(&mut self, mode: CommitMode) {
         for (partition, end) in self.consumer.context().take_ends() {
-            if let Some(next) = self.partitions.get(&partition).copied().flatten() {
-                let next = self.committed.get(&partition).copied().unwrap_or(next);
-                let lag = self.metrics.lag.with_label_values(&[self.topic, &partition.to_string()]);
-                lag.set((end - next).max(0));
-            }
+            let Some((next, received)) = self.stored.get(&partition) else { continue };
+            let labels = [self.topic, &partition.to_string()];
+            let lag = (end - next).max(0);
+            self.metrics.lag.with_label_values(&labels).set(lag);
+            let received = received.filter(|_| lag > 0);
+            let age = received.map_or(0, |received| (now_micros() - received).max(0) / 1_000_000);
+            self.metrics.lag_seconds.with_label_values(&labels).set(age);
         }
         if self.committed.is_empty() {
             return;
@@ -363,7 +369,11 @@ impl Membership<'_> {
                 Change::Failed => return Err("partitions could not be positioned"),
                 Change::Assigned(positions) => {
                     for (partition, position) in positions {
-                        self.partitions.insert(partition, next_offset(position));
+                        let next = next_offset(position);
+                        self.partitions.insert(partition, next);
+                        if let Some(next) = next {
+                            self.stored.insert(partition, (next, None));
+                        }
                     }
                 }
                 Change::Revoked(revoked) => self.take_away(&revoked)?,
@@ -380,9 +390,11 @@ impl Membership<'_> {
         for partition in revoked {
             self.partitions.remove(partition);
             self.committed.remove(partition);
+            self.stored.remove(partition);
             // A gauge that was never set is not there to remove.
             let labels = [self.topic, &partition.to_string()];
             let _ = self.metrics.lag.remove_label_values(&labels);
+            let _ = self.metrics.lag_seconds.remove_label_values(&labels);
             let _ = self.metrics.halted.remove_label_values(&labels);
         }
         for (index, open) in self.open.iter_mut().enumerate() {

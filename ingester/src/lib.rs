@@ -40,6 +40,7 @@ pub mod replay;
 pub mod rows;
 mod silence;
 mod state;
+mod status;
 pub mod store;
 mod sweep;
 pub mod tap;
@@ -49,7 +50,9 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use config::{Cli, Command, DatabaseOptions, HealthOptions, RunOptions};
-use ribstream_runtime::{health, http, http::Health, kafka, kafka::TopicSpec, shutdown};
+use ribstream_runtime::{
+    health, http, http::Health, kafka, kafka::TopicSpec, shutdown, status::Troubles,
+};
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
@@ -135,7 +138,10 @@ pub async fn run(options: RunOptions, stop: CancellationToken) -> anyhow::Result
     let listener = tokio::net::TcpListener::bind(options.http)
         .await
         .with_context(|| format!("cannot listen on {} (--http)", options.http))?;
-    tokio::spawn(http::serve(listener, registry, health.clone(), stop.clone()));
+    let troubles = Troubles::default();
+    let teller = status::teller(&options, &health, &metrics, &troubles);
+    let name = "ribstream-ingester";
+    tokio::spawn(http::serve(name, listener, registry, health.clone(), teller, stop.clone()));
 
     if !wait_for_schema(&database, &stop).await? {
         return Ok(());
@@ -150,7 +156,7 @@ pub async fn run(options: RunOptions, stop: CancellationToken) -> anyhow::Result
         tokio::spawn(sweep::run(database.clone(), options.keep_gone, stop.clone()));
     }
     tokio::spawn(lifecycle::run(database.clone(), options.lifecycle.clone(), stop.clone()));
-    let means = Means { options, database, letters, metrics, health, stop };
+    let means = Means { options, database, letters, metrics, health, troubles, stop };
     let raw = async { if means.options.raw { means.pipeline(Content::Raw).await } else { Ok(()) } };
     let events =
         if means.options.processing_times { Content::EventsAndTimes } else { Content::Events };
@@ -165,6 +171,7 @@ struct Means {
     letters: Letters,
     metrics: Metrics,
     health: Health,
+    troubles: Troubles,
     stop: CancellationToken,
 }
 
@@ -193,6 +200,7 @@ impl Means {
                     topic,
                     metrics: self.metrics.clone(),
                     health: self.health.clone(),
+                    troubles: self.troubles.clone(),
                     reports: reports.clone(),
                 };
                 Writer::start(task, &runtime)

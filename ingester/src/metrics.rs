@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec, Registry};
+use ribstream_runtime::metrics::Registrar;
 
 use crate::{batch::Batch, current::Written, rows::Table};
+
+/// The labels of what there is for each partition.
+const PARTITION: [&str; 2] = ["topic", "partition"];
 
 /// The ingester's metrics. Clones share their values.
 #[derive(Clone, Debug)]
@@ -41,6 +43,8 @@ pub struct Metrics {
     pub rebalances: IntCounterVec,
     /// Records of a partition that are not in the database yet.
     pub lag: IntGaugeVec,
+    /// Age of the latest event of a partition in the database, while others wait.
+    pub lag_seconds: IntGaugeVec,
     /// Partitions that cannot be read from their stored offset.
     pub halted: IntGaugeVec,
 }
@@ -51,82 +55,84 @@ impl Metrics {
     /// # Errors
     /// Some are registered already.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(format!("ribstream_ingester_{name}"), help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
-        let counters = |name: &str, help: &str, label: &str| {
-            let opts = Opts::new(format!("ribstream_ingester_{name}"), help);
-            let counters = IntCounterVec::new(opts, &[label])?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok::<_, prometheus::Error>(counters)
-        };
-        let gauges = |name: &str, help: &str| {
-            let opts = Opts::new(format!("ribstream_ingester_{name}"), help);
-            let gauges = IntGaugeVec::new(opts, &["topic", "partition"])?;
-            registry.register(Box::new(gauges.clone()))?;
-            Ok::<_, prometheus::Error>(gauges)
-        };
-        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
-            let opts =
-                HistogramOpts::new(format!("ribstream_ingester_{name}"), help).buckets(buckets);
-            let histogram = Histogram::with_opts(opts)?;
-            registry.register(Box::new(histogram.clone()))?;
-            Ok::<_, prometheus::Error>(histogram)
-        };
+        Self::register(&mut Registrar::new(registry, "ingester"))
+    }
+
+    /// What the documentation says of them.
+    ///
+    /// # Errors
+    /// Two have one name.
+    pub fn reference() -> prometheus::Result<String> {
+        let registry = Registry::new();
+        let mut on = Registrar::new(&registry, "ingester");
+        Self::register(&mut on)?;
+        Ok(on.reference())
+    }
+
+    fn register(on: &mut Registrar<'_>) -> prometheus::Result<Self> {
         let sizes = || prometheus::exponential_buckets(1.0, 4.0, 9);
         let seconds = || prometheus::exponential_buckets(0.005, 2.0, 14);
         let metrics = Self {
-            records: counter("records_total", "Records read from Kafka")?,
-            rows: counters("rows_total", "Rows committed, by table", "table")?,
-            commits: counter("commits_total", "Transactions committed")?,
-            batch_records: histogram("batch_records", "Records in a transaction", sizes()?)?,
-            batch_rows: histogram("batch_rows", "Rows in a transaction", sizes()?)?,
-            commit_seconds: histogram(
+            records: on.counter("records_total", "Records read from Kafka")?,
+            rows: on.counters("rows_total", "Rows committed, by table", "table")?,
+            commits: on.counter("commits_total", "Transactions committed")?,
+            batch_records: on.histogram("batch_records", "Records in a transaction", sizes()?)?,
+            batch_rows: on.histogram("batch_rows", "Rows in a transaction", sizes()?)?,
+            commit_seconds: on.histogram(
                 "commit_seconds",
                 "Time that a transaction took, from its begin to its commit",
                 seconds()?,
             )?,
-            delay_seconds: histogram(
+            delay_seconds: on.histogram(
                 "delay_seconds",
                 "Time from the collector's receipt of a batch's oldest event to its commit",
                 seconds()?,
             )?,
-            parked: counters(
+            parked: on.counters(
                 "parked_total",
                 "Records that cannot be stored and are in the dead-letter topic, by reason",
                 "reason",
             )?,
-            fenced: counter(
+            fenced: on.counter(
                 "fenced_total",
                 "Batches dropped because another ingester had written them",
             )?,
-            retries: counter(
+            retries: on.counter(
                 "retries_total",
                 "Transactions to be tried again because the database was away or overloaded",
             )?,
-            duplicates: counter(
+            duplicates: on.counter(
                 "duplicates_total",
                 "Events that were in the tables already and were left out",
             )?,
-            missing: counter(
+            missing: on.counter(
                 "missing_total",
                 "Events that a collector numbered and that are not in the topic, see event_gaps",
             )?,
-            echoes: counter(
+            echoes: on.counter(
                 "echoes_total",
                 "Routes left out because another session of the same router had told them",
             )?,
-            rebalances: counters(
+            rebalances: on.counters(
                 "rebalances_total",
                 "Times that Kafka assigned or revoked partitions",
                 "change",
             )?,
-            lag: gauges("lag_records", "Records of a partition that are not in the database yet")?,
-            halted: gauges(
+            lag: on.gauges(
+                "lag_records",
+                "Records of a partition that are not in the database yet",
+                &PARTITION,
+            )?,
+            lag_seconds: on.gauges(
+                "lag_seconds",
+                "Age of the latest event of a partition in the database while others wait, 0 while \
+                 none does",
+                &PARTITION,
+            )?,
+            halted: on.gauges(
                 "halted",
                 "1 for a partition that cannot be read from the offset in the database",
+                &PARTITION,
             )?,
         };
         for table in Table::ALL {

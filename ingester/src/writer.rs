@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use ribstream_runtime::http::Health;
+use ribstream_runtime::{http::Health, status::Troubles};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -125,6 +125,8 @@ pub struct Task {
     pub metrics: Metrics,
     /// Where it says how the database is.
     pub health: Health,
+    /// Where it says what went wrong.
+    pub troubles: Troubles,
     /// Where it reports.
     pub reports: std::sync::mpsc::Sender<Report>,
 }
@@ -219,12 +221,14 @@ impl Task {
                     let error = describe(&error);
                     tracing::warn!(%error, ?wait, records = part.len(), "cannot write to the database, will try again");
                     self.metrics.retries.inc();
+                    self.troubles.note("database", &*error);
                     self.health.set("database", Err(error));
                     tokio::time::sleep(wait).await;
                 }
                 Err(error @ StoreError::Fenced { .. }) => {
                     tracing::warn!(%error, records = part.len(), "another ingester has written this batch, dropped it");
                     self.metrics.fenced.inc();
+                    self.troubles.note(&*self.topic, format!("fenced: {error}"));
                     return Err(error);
                 }
                 Err(error @ StoreError::Data(_)) => return Err(error),
@@ -260,6 +264,8 @@ impl Task {
             "parked a record in the dead-letter topic"
         );
         self.metrics.parked.with_label_values(&[letter.reason.as_str()]).inc();
+        let subject = format!("{} partition {partition} offset {offset}", letter.topic);
+        self.troubles.note(subject, format!("parked ({}): {}", letter.reason, letter.detail));
     }
 }
 

@@ -64,7 +64,7 @@ pub struct RunOptions {
         default_value_t = Identity::Address
     )]
     pub router_identity: Identity,
-    /// Where /metrics, /healthz and /readyz are served
+    /// Where /metrics, /healthz, /readyz and /status are served
     #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDR", default_value = HTTP)]
     pub http: SocketAddr,
     /// This collector's name on its events [default: the host's name]

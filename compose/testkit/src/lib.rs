@@ -11,6 +11,7 @@
 pub mod captures;
 mod container;
 mod database;
+pub mod documentation;
 mod kafka;
 mod own;
 mod reaper;

@@ -123,7 +123,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let health = Health::default();
         let never = CancellationToken::new();
-        tokio::spawn(http::serve(listener, Registry::new(), health.clone(), never));
+        let teller: http::Teller = std::sync::Arc::new(crate::status::Status::default);
+        tokio::spawn(http::serve("x", listener, Registry::new(), health.clone(), teller, never));
         (address, health)
     }
 

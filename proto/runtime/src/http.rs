@@ -1,4 +1,5 @@
-//! `/metrics` for Prometheus, `/healthz` and `/readyz` for an orchestrator.
+//! `/metrics` for Prometheus, `/healthz` and `/readyz` for an orchestrator, `/status`
+//! for whoever wants to know more.
 
 use std::{
     collections::BTreeMap,
@@ -10,13 +11,19 @@ use std::{
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
     routing::get,
 };
 use prometheus::{Registry, TextEncoder};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::status::Status;
 
 /// What `/readyz` answers: the state of each thing that the daemon depends on.
 ///
@@ -45,26 +52,45 @@ impl Health {
         }
         (checks.values().all(Result::is_ok), text)
     }
+
+    /// The same for `/status`.
+    #[must_use]
+    pub fn fields(&self) -> Vec<(&'static str, serde_json::Value)> {
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        let word = |state: &Result<(), String>| match state {
+            Ok(()) => json!("ok"),
+            Err(reason) => json!(reason),
+        };
+        checks.iter().map(|(name, state)| (*name, word(state))).collect()
+    }
 }
+
+/// Tells a daemon's state.
+pub type Teller = Arc<dyn Fn() -> Status + Send + Sync>;
 
 #[derive(Clone)]
 struct Shared {
+    daemon: &'static str,
     registry: Registry,
     health: Health,
+    teller: Teller,
 }
 
-/// Serves until `shutdown` is cancelled.
+/// Serves what `daemon` has to tell until `shutdown` is cancelled.
 pub async fn serve(
+    daemon: &'static str,
     listener: TcpListener,
     registry: Registry,
     health: Health,
+    teller: Teller,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let app = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .with_state(Shared { registry, health });
+        .route("/status", get(status))
+        .with_state(Shared { daemon, registry, health, teller });
     axum::serve(listener, app).with_graceful_shutdown(shutdown.cancelled_owned()).await
 }
 
@@ -81,6 +107,18 @@ async fn ready(State(shared): State<Shared>) -> Response {
     (status, text).into_response()
 }
 
+/// A page for browsers, JSON for everybody else.
+async fn status(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let status = (shared.teller)();
+    let accepts = headers.get(ACCEPT).and_then(|accepts| accepts.to_str().ok()).unwrap_or_default();
+    if accepts.split(',').any(|kind| kind.trim().starts_with("text/html")) {
+        ([(CONTENT_TYPE, "text/html; charset=utf-8")], status.page(shared.daemon)).into_response()
+    } else {
+        let text = format!("{:#}\n", status.json());
+        ([(CONTENT_TYPE, "application/json")], text).into_response()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::{
@@ -91,8 +129,14 @@ mod tests {
     use super::*;
 
     async fn get(address: std::net::SocketAddr, path: &str) -> String {
+        get_as(address, path, "*/*").await
+    }
+
+    async fn get_as(address: std::net::SocketAddr, path: &str, accept: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\nconnection: close\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -109,7 +153,11 @@ mod tests {
         registry.register(Box::new(counter)).unwrap();
         let health = Health::default();
         let shutdown = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, registry, health.clone(), shutdown.clone()));
+        let checks = health.clone();
+        let teller: Teller = Arc::new(move || Status::default().fields("checks", checks.fields()));
+        let told = shutdown.clone();
+        let server =
+            tokio::spawn(serve("a-daemon", listener, registry, health.clone(), teller, told));
 
         health.set("kafka", Ok(()));
         health.set("database", Err("refused".to_owned()));
@@ -121,6 +169,14 @@ mod tests {
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         assert!(get(address, "/healthz").await.ends_with("ok\n"));
         assert!(get(address, "/metrics").await.contains("seen_total 1"));
+
+        let answer = get(address, "/status").await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body, json!({"checks": {"database": "ok", "kafka": "ok"}}));
+        let answer = get_as(address, "/status", "text/html,application/xml;q=0.9").await;
+        assert!(answer.contains("content-type: text/html"), "{answer}");
+        assert!(answer.contains("<tr><th>kafka</th><td>ok</td></tr>"), "{answer}");
 
         shutdown.cancel();
         server.await.unwrap().unwrap();
