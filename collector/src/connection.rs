@@ -280,15 +280,18 @@ impl Connection {
 
     /// The first message is there, and with it what the router calls itself.
     fn opened(&mut self) {
-        let Some(sys_name) = self.session.sys_name() else {
-            tracing::info!("session opened");
-            return;
-        };
-        tracing::info!(sys_name, "session opened");
+        let sys_name = self.session.sys_name();
+        if self.may_tell("session opened") {
+            tracing::info!(sys_name, "session opened");
+        }
+        let Some(sys_name) = sys_name else { return };
+        let Shared { names, complaints, identity, .. } = &self.shared;
         let address = self.session.address();
-        let (noted, other) = self.shared.names.note(address, sys_name);
-        if let Some(other) = other {
-            if self.shared.identity == Identity::Address {
+        let (noted, other) = names.note(address, sys_name);
+        if let Some(other) = other
+            && complaints.may(address, "two sysNames").is_some()
+        {
+            if *identity == Identity::Address {
                 tracing::warn!(
                     sys_name,
                     other,
@@ -299,6 +302,15 @@ impl Connection {
             }
         }
         self.name = Some(noted);
+    }
+
+    /// Whether there is to be a line about the session: there may have been too many.
+    fn may_tell(&self, what: &'static str) -> bool {
+        let may = self.shared.complaints.may_of_session(self.session.address(), what);
+        if let Some(left_out @ 1..) = may {
+            tracing::info!(left_out, what, "lines about this router were left out");
+        }
+        may.is_some()
     }
 
     /// The bucket has tokens again.
@@ -365,6 +377,9 @@ impl Connection {
             return;
         }
         metrics.sessions_closed.with_label_values(&[reason]).inc();
+        if !self.may_tell("session closed") {
+            return;
+        }
         if close.is_usual() {
             tracing::info!(reason, detail, messages, octets, incomplete, "session closed");
         } else {

@@ -190,8 +190,20 @@ impl Reception {
             (peer, seat)
         } else {
             let source = proxy_header(&mut stream).await.map_err(|refusal| (peer, refusal))?;
-            let Source::Client(router) = source else { return Ok(None) };
-            (router, self.admission.guest(router.ip()).map_err(|refusal| (router, refusal))?)
+            match source {
+                Source::Client(router) if router.ip() != peer.ip() => {
+                    let seat = self.admission.guest(router.ip());
+                    (router, seat.map_err(|refusal| (router, refusal))?)
+                }
+                // A balancer whose check uses version 1 gives itself for the client.
+                Source::Client(_) | Source::Balancer => {
+                    if let Transport::Tls(tls) = transport {
+                        // It may look whether there is TLS, too.
+                        let _ = tls.accept(stream).await;
+                    }
+                    return Ok(None);
+                }
+            }
         };
         let stream: Stream = match transport {
             Transport::Plain => Box::new(stream),

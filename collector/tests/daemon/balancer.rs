@@ -74,8 +74,11 @@ fn a_balancer_that_looks_whether_the_port_is_open_is_no_router() {
     let daemon = Daemon::start(&["--proxy-from", BALANCER]);
     is_closed(&mut send(&daemon, BALANCER, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"));
     is_closed(&mut send(&daemon, BALANCER, b"PROXY UNKNOWN\r\n"));
+    // As HAProxy has it in version 1.
+    let own = format!("PROXY TCP4 {BALANCER} 127.0.0.1 40000 11019\r\n");
+    is_closed(&mut send(&daemon, BALANCER, own.as_bytes()));
     drop(daemon.connect_from(BALANCER));
-    daemon.metric_reaches("balancer_checks_total", 3.0);
+    daemon.metric_reaches("balancer_checks_total", 4.0);
     let log = daemon.log();
     assert!(!log.iter().any(|line| line.contains(BALANCER)), "{log:?}");
     assert_eq!(daemon.metric("sessions_opened_total"), Some(0.0));

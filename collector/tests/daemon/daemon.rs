@@ -53,6 +53,10 @@ impl Daemon {
         daemon
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it listens in the clear ("plain") or by TLS ("tls").
     pub(crate) fn listens(&self, transport: &str) -> SocketAddr {
         let words = "listening for routers";

@@ -123,6 +123,17 @@ fn who_sends_one_byte_at_a_time_holds_nothing() {
 }
 
 #[test]
+fn a_session_may_not_hold_more_than_its_buffer() {
+    let daemon = Daemon::start(&["--max-message", "1MB", "--max-buffer", "300kB"]);
+    let mut router = daemon.router("127.0.0.2");
+    // A message that is allowed and does not fit.
+    let message = [&[3, 0, 0x0d, 0xbb, 0xa0, 200], &[0; 899_994][..]].concat();
+    // It may be closed before all is sent.
+    let _ = router.write_all(&message);
+    daemon.metric_reaches(&closed("buffer"), 1.0);
+}
+
+#[test]
 fn a_rate_slows_a_router_down_and_drops_nothing() {
     let stream = capture_or_skip!("frr10-unicast");
     let stream = messages(&stream, 150);

@@ -5,6 +5,7 @@
 mod support;
 
 mod active;
+mod attack;
 mod balancer;
 mod collector;
 mod daemon;

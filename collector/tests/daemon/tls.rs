@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -181,7 +181,9 @@ fn a_stream_that_is_cut_is_not_taken_for_one_that_was_closed() {
     let ca = Authority::new("ca");
     let files = Files::new(&ca.signs("collector", &[SERVER]), &ca);
     let daemon = files.start(&[]);
-    drop(router(from("127.0.0.2", &daemon), &ca, None).unwrap());
+    let router = router(from("127.0.0.2", &daemon), &ca, None).unwrap();
+    // No close of TLS's own before TCP's.
+    router.sock.shutdown(Shutdown::Write).unwrap();
     let down = daemon.event("127.0.0.2", "router_down");
     let detail = down["router_down"]["detail"].as_str().unwrap();
     assert!(detail.contains("close_notify"), "{down}");
@@ -317,6 +319,21 @@ fn tls_behind_a_balancer_begins_after_its_header() {
     stream.write_all(b"PROXY TCP4 192.0.2.1 198.51.100.1 40001 11019\r\n").unwrap();
     let _router = router(stream, &ca, None).unwrap();
     daemon.event("192.0.2.1", "router_up");
+}
+
+#[test]
+fn a_balancer_that_looks_whether_there_is_tls_finds_it() {
+    let ca = Authority::new("ca");
+    let files = Files::new(&ca.signs("collector", &[SERVER]), &ca);
+    let daemon = files.start(&["--proxy-from", "127.0.0.50"]);
+    let mut stream = from("127.0.0.50", &daemon);
+    stream.write_all(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0").unwrap();
+    let mut check = router(stream, &ca, None).unwrap();
+    assert!(!check.conn.is_handshaking());
+    // Closed behind what the handshake leaves to be read.
+    let _ = check.sock.read_to_end(&mut Vec::new());
+    daemon.metric_reaches("balancer_checks_total", 1.0);
+    assert_eq!(daemon.metric("sessions_opened_total"), Some(0.0));
 }
 
 fn failure(args: &[&str]) -> String {
