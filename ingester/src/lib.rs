@@ -110,7 +110,7 @@ fn database(options: &DatabaseOptions) -> anyhow::Result<PgConnectOptions> {
 async fn migrate(options: &DatabaseOptions) -> anyhow::Result<()> {
     let options = database(options)?;
     let place = migrate::place(&options);
-    let migrate::Migrated { before, after, edition, aggregates } =
+    let migrate::Migrated { before, after, edition, aggregates, missing_roles } =
         migrate::migrate(&options).await?;
     match before {
         Some(before) if before == after => println!("{place} is at schema version {after} already"),
@@ -120,6 +120,13 @@ async fn migrate(options: &DatabaseOptions) -> anyhow::Result<()> {
     if aggregates > 0 {
         let edition = edition.name();
         println!("{place} has {aggregates} new aggregates, for TimescaleDB's {edition} edition");
+    }
+    if !missing_roles.is_empty() {
+        let (user, roles) = (options.get_username(), missing_roles.join(", "));
+        println!(
+            "{place} lacks the roles {roles}, which {user} may not create; create them and run \
+             migrate again, or give ingesters the owner's rights"
+        );
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! On the Community edition these are the database's own policies, put as the
 //! configuration says; on the Apache edition, which has none, chunks are dropped
-//! here, by the topic's time. One ingester at a time, whoever has the lock. The
+//! here, by the topic's time. Both is done by functions of the database that run as the
+//! tables' owner: an ingester need not be. One ingester at a time, whoever has the lock. The
 //! current tables are not touched: what is current stays when its history goes.
 
 use std::{fmt, str::FromStr, time::Duration};
@@ -21,14 +22,14 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 struct Table {
     name: &'static str,
-    /// Where it is large enough for the columnstore, which rows are kept together there.
-    segments: Option<&'static str>,
+    /// It is large enough for the columnstore.
+    large: bool,
     /// It is a part of the history, which `--retention` is about, and aggregates are made of it.
     history: bool,
 }
 
 const fn history(name: &'static str) -> Table {
-    Table { name, segments: Some("peer_id"), history: true }
+    Table { name, large: true, history: true }
 }
 
 /// All of them.
@@ -39,8 +40,8 @@ const TABLES: [Table; 9] = [
     history("peer_events"),
     history("stats_reports"),
     history("mirrored_messages"),
-    Table { segments: None, ..history("dump_events") },
-    Table { name: "raw_messages", segments: Some("router_id, session"), history: false },
+    Table { large: false, ..history("dump_events") },
+    Table { history: false, ..history("raw_messages") },
     Table { history: false, ..history("processing_times") },
 ];
 
@@ -134,48 +135,16 @@ impl LifecycleOptions {
     pub fn policies(&self) -> Vec<String> {
         let after = Some(self.columnstore_after.as_secs()).filter(|after| *after > 0);
         let mut statements = Vec::new();
+        let interval = |seconds: Option<u64>| {
+            seconds.map_or_else(
+                || "null".to_owned(),
+                |seconds| format!("interval '{seconds} seconds'"),
+            )
+        };
         for table in TABLES {
-            let name = table.name;
-            let after = after.filter(|_| table.segments.is_some());
-            // One transaction: never without a policy.
-            let policy = |kind: &str, key: &str, seconds: Option<u64>| {
-                let add = seconds.map_or_else(String::new, |seconds| {
-                    format!(
-                        "if not found then perform add_{kind}_policy('{name}', \
-                         interval '{seconds} seconds'); end if;"
-                    )
-                });
-                let same = seconds.map_or_else(
-                    || "false".to_owned(),
-                    |seconds| {
-                        format!("(config->>'{key}')::interval = interval '{seconds} seconds'")
-                    },
-                );
-                format!(
-                    "do $$ begin \
-                     perform from timescaledb_information.jobs \
-                         where hypertable_schema = 'public' and hypertable_name = '{name}' \
-                         and proc_name = 'policy_{kind}' and {same}; \
-                     if not found then \
-                         perform remove_{kind}_policy('{name}', if_exists => true); \
-                         found := false; \
-                     end if; {add} end $$"
-                )
-            };
-            statements.push(policy("retention", "drop_after", self.keep(table)));
-            if let Some(segments) = table.segments.filter(|_| after.is_some()) {
-                // The columns that have an index get a sparse one by themselves.
-                statements.push(format!(
-                    "do $$ begin \
-                     if not (select compression_enabled from timescaledb_information.hypertables \
-                         where hypertable_schema = 'public' and hypertable_name = '{name}') then \
-                         alter table {name} set (timescaledb.compress, \
-                             timescaledb.compress_segmentby = '{segments}', \
-                             timescaledb.compress_orderby = 'time'); \
-                     end if; end $$"
-                ));
-            }
-            statements.push(policy("compression", "compress_after", after));
+            let keep = interval(self.keep(table));
+            let after = interval(after.filter(|_| table.large));
+            statements.push(format!("select keep_history('{}', {keep}, {after})", table.name));
         }
         statements
     }
@@ -237,16 +206,12 @@ async fn drop_chunks(
         let name = table.name;
         let Some(keep) = options.keep(table) else { continue };
         let sql = format!(
-            "select drop_chunks('{name}', timestamptz '{now}' - interval '{keep} seconds')"
+            "select drop_history('{name}', timestamptz '{now}' - interval '{keep} seconds')"
         );
-        let dropped: Vec<String> =
-            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut *connection).await?;
-        if !dropped.is_empty() {
-            tracing::info!(
-                table = name,
-                chunks = dropped.len(),
-                "dropped history that is kept no longer"
-            );
+        let chunks: i64 =
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *connection).await?;
+        if chunks > 0 {
+            tracing::info!(table = name, chunks, "dropped history that is kept no longer");
         }
     }
     Ok(())

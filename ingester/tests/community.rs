@@ -94,7 +94,7 @@ fn make_aggregates() -> Vec<Value> {
         let refresh = aggregate.refresh.map(|_| refresh(&aggregate.name));
         [Some(aggregate.create()), Some(aggregate.describe()), refresh, aggregate.policy()]
     });
-    made.flatten().map(exec).collect()
+    made.flatten().map(exec).chain([exec("select grant_roles()")]).collect()
 }
 
 fn refresh(name: &str) -> String {
@@ -134,11 +134,12 @@ async fn rows(bed: &Bed, when: &str) -> Vec<Value> {
 
 /// The history goes to the columnstore, after its policies were put as configured.
 fn store_in_columns() -> Vec<Value> {
-    let mut steps = Vec::new();
+    let mut steps = vec![exec("set role ribstream_ingester")];
     for (keep, what) in [("90d", "first"), ("90d", "again"), ("200d", "longer")] {
         steps.extend(policies(keep).into_iter().map(exec));
         steps.push(json!([format!("policies {what}"), POLICIES]));
     }
+    steps.push(exec("reset role"));
     for table in ["route_events", "evpn_events", "other_events"] {
         let compress = format!("select compress_chunk(c)::text from show_chunks('{table}') c");
         steps.push(json!([format!("chunks of {table}"), compress]));
@@ -167,8 +168,10 @@ async fn both_editions_give_the_same_answers() {
     let moments = [("read", Vec::new()), ("kept", kept), ("columnstore", store_in_columns())];
     for (moment, before) in &moments {
         steps.extend(before.iter().cloned());
+        steps.push(exec("set role ribstream_reader"));
         let asked = names.iter().map(|name| json!([format!("{moment} {name}"), question(name)]));
         steps.extend(asked);
+        steps.push(exec("reset role"));
     }
     let answers = community(&steps);
     assert_eq!(answers["policies first"].len(), 17, "retention of 9 tables, columnstore of 8");

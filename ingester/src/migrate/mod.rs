@@ -128,7 +128,7 @@ pub fn newest() -> i64 {
 }
 
 /// What [`migrate`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
     /// The schema's version before; `None` where there was none.
     pub before: Option<i64>,
@@ -138,9 +138,12 @@ pub struct Migrated {
     pub edition: Edition,
     /// How many aggregates were made, or made again.
     pub aggregates: usize,
+    /// The roles that are missing, and that the user may not make.
+    pub missing_roles: Vec<String>,
 }
 
-/// Runs the migrations that the database lacks, and makes the aggregates for its edition.
+/// Runs the migrations that the database lacks, makes the aggregates for its edition, and
+/// grants the roles what they need of all that.
 ///
 /// # Errors
 /// The database is away, lacks TimescaleDB, is newer than this binary, or refuses.
@@ -168,13 +171,16 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<Migrated, SchemaError
         let made = aggregates::make(&mut connection, edition).await?;
         Ok((edition, made))
     };
-    match made.await {
-        Ok((edition, aggregates)) => Ok(Migrated { before, after: newest(), edition, aggregates }),
-        Err(error) => {
-            let reason = format!("aggregates: {}", describe(&error));
-            Err(SchemaError::Failed { place, reason })
-        }
-    }
+    let after = |what: &str, error: &sqlx::Error| SchemaError::Failed {
+        place: place.clone(),
+        reason: format!("{what}: {}", describe(error)),
+    };
+    let (edition, aggregates) = made.await.map_err(|error| after("aggregates", &error))?;
+    let missing_roles = sqlx::query_scalar("select role from grant_roles() where not present")
+        .fetch_all(&mut connection)
+        .await
+        .map_err(|error| after("roles", &error))?;
+    Ok(Migrated { before, after: newest(), edition, aggregates, missing_roles })
 }
 
 /// Fails unless the schema is exactly this binary's.

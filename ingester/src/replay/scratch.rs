@@ -86,8 +86,7 @@ impl Scratch {
     pub(super) async fn create(database: &PgConnectOptions) -> sqlx::Result<Self> {
         let mut connection = store::connect(database).await?;
         let mut sql = format!(
-            "drop schema if exists {SCHEMA} cascade; create schema {SCHEMA}; \
-             comment on schema {SCHEMA} is 'A replay is at work here, or was interrupted'; \
+            "select begin_replay(); \
              set search_path = {SCHEMA}, public; \
              create unlogged table spans (peer_id integer, session bigint, \
                  first_sequence bigint, first_ordinal integer, last_sequence bigint, \
@@ -257,8 +256,7 @@ impl Scratch {
 
     /// Removes them.
     pub(super) async fn remove(mut self) -> sqlx::Result<()> {
-        let sql = format!("drop schema {SCHEMA} cascade");
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection).await?;
+        sqlx::raw_sql("select end_replay()").execute(&mut self.connection).await?;
         self.connection.close().await
     }
 }
