@@ -100,12 +100,24 @@ impl Daemon {
         wait_for(router, || self.events(router).into_iter().find(|event| event.get(body).is_some()))
     }
 
-    /// A series of `/metrics` as it stands there, labels included.
-    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+    /// Head and body of what is served at a path to a client that accepts this.
+    pub(crate) fn get(&self, path: &str, accept: &str) -> (String, String) {
+        self.try_get(path, accept).unwrap()
+    }
+
+    fn try_get(&self, path: &str, accept: &str) -> Option<(String, String)> {
         let mut stream = TcpStream::connect(self.http).ok()?;
-        write!(stream, "GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").ok()?;
+        let headers = format!("host: test\r\naccept: {accept}\r\nconnection: close");
+        write!(stream, "GET {path} HTTP/1.1\r\n{headers}\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.to_owned(), body.to_owned()))
+    }
+
+    /// A series of `/metrics` as it stands there, labels included.
+    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+        let (_, answer) = self.try_get("/metrics", "*/*")?;
         let series = format!("ribstream_collector_{series} ");
         answer.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok())
     }

@@ -16,4 +16,5 @@ mod limits;
 mod process;
 mod proxy;
 mod raw;
+mod status;
 mod tls;
