@@ -87,7 +87,7 @@ pub struct Shared {
     pub limits: Limits,
     /// Where they are counted.
     pub metrics: Arc<Metrics>,
-    /// Limits what they write to the log before they are sessions.
+    /// Limits what they write to the log.
     pub complaints: Arc<Complaints>,
     /// What their routers call themselves.
     pub names: Arc<Names>,
@@ -109,9 +109,10 @@ pub struct Connection {
     last_read: Instant,
     /// When the message began of which the buffer holds a part.
     begun: Option<Instant>,
-    bucket: Bucket,
+    /// What the router calls itself, once it has said so.
     name: Option<Noted>,
-    /// Until when the bucket is empty: since when, and until when.
+    bucket: Option<Bucket>,
+    /// Since when the bucket is empty, and until when.
     slowed: Option<(Instant, Instant)>,
     reported: Counters,
     reported_peers: i64,
@@ -140,8 +141,8 @@ impl Connection {
             accepted,
             last_read: accepted,
             begun: None,
-            bucket: Bucket::new(limits.rate_messages, limits.rate_bytes, accepted),
             name: None,
+            bucket: Bucket::new(limits.rate_messages, limits.rate_bytes, accepted),
             slowed: None,
             shared,
             reported: Counters::default(),
@@ -252,10 +253,12 @@ impl Connection {
             {
                 break Some(close);
             }
-            let now = Instant::now();
-            if let Some(wait) = self.bucket.take(length, now) {
-                self.slowed = Some((now, now + wait));
-                break None;
+            if let Some(bucket) = &mut self.bucket {
+                let now = Instant::now();
+                if let Some(wait) = bucket.take(length, now) {
+                    self.slowed = Some((now, now + wait));
+                    break None;
+                }
             }
         };
         self.buffer.advance(done);

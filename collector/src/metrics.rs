@@ -27,6 +27,8 @@ pub struct Metrics {
     pub connect_errors: IntCounter,
     /// Addresses behind which routers have different names.
     pub shared_addresses: IntGauge,
+    /// When the certificate ends, seconds since the epoch; 0 without TLS.
+    pub certificate_expires: IntGauge,
     /// New certificates, by whether they could be used.
     pub certificate_reloads: IntCounterVec,
     /// Log lines about connections that were left out.
@@ -101,6 +103,11 @@ impl Metrics {
                 registry,
                 "shared_addresses",
                 "Addresses from which routers with different sysNames have sessions now.",
+            )?,
+            certificate_expires: gauge(
+                registry,
+                "certificate_expires_timestamp_seconds",
+                "When the certificate of --tls-listen ends, in seconds since 1970; 0 without one.",
             )?,
             certificate_reloads: labelled(
                 registry,
