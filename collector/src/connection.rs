@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    io,
+    io, mem,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -218,6 +218,7 @@ impl Connection {
     async fn process(&mut self) -> Option<Close> {
         let now = micros_now();
         let mut done = 0;
+        let mut is_first = self.session.counters().total() == 0;
         let close = loop {
             let rest = self.buffer.get(done..).unwrap_or_default();
             let Limits { max_message, max_buffer, .. } = self.shared.limits;
@@ -242,7 +243,7 @@ impl Connection {
                 self.shared.metrics.raw.inc();
             }
             done += length;
-            if self.session.counters().total() == 1 {
+            if mem::take(&mut is_first) {
                 self.opened();
             }
             if self.session.terminated() {
@@ -283,7 +284,7 @@ impl Connection {
         let address = self.session.address();
         let (noted, other) = names.note(address, sys_name);
         if let Some(other) = other
-            && complaints.may(address, "two sysNames").is_some()
+            && complaints.may(&address, "two sysNames").is_some()
         {
             if *identity == Identity::Address {
                 tracing::warn!(
@@ -300,7 +301,7 @@ impl Connection {
 
     /// Whether there is to be a line about the session: there may have been too many.
     fn may_tell(&self, what: &'static str) -> bool {
-        let may = self.shared.complaints.may_of_session(self.session.address(), what);
+        let may = self.shared.complaints.may_of_session(&self.session.address(), what);
         if let Some(left_out @ 1..) = may {
             tracing::info!(left_out, what, "lines about this router were left out");
         }
@@ -361,10 +362,10 @@ impl Connection {
         let Counters { octets, .. } = *self.session.counters();
         let messages = self.session.counters().total();
         if messages == 0 {
-            metrics.without_message.with_label_values(&[reason]).inc();
+            metrics.connections.without_message.with_label_values(&[reason]).inc();
             // Who never was a router may come and go as often as it likes.
             let address = self.session.address();
-            if let Some(left_out) = self.shared.complaints.may(address, reason) {
+            if let Some(left_out) = self.shared.complaints.may(&address, reason) {
                 tracing::info!(reason, detail, incomplete, left_out, "closed without a message");
             }
             return;

@@ -1,9 +1,13 @@
 //! What the collector tells Prometheus.
 
+mod connections;
+
 use prometheus::{
     Counter, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     core::{Atomic, Collector, GenericCounter},
 };
+
+pub use connections::Connections;
 
 use crate::{bmp::Kind, session::Counters};
 
@@ -17,24 +21,8 @@ pub struct Metrics {
     pub sessions_opened: IntCounter,
     /// Sessions closed, by reason.
     pub sessions_closed: IntCounterVec,
-    /// Connections refused, by reason.
-    pub connections_refused: IntCounterVec,
-    /// Connections closed before their first message, by reason.
-    pub without_message: IntCounterVec,
-    /// Balancers that looked whether we are there.
-    pub health_checks: IntCounter,
-    /// Attempts to connect to a router that failed.
-    pub connect_errors: IntCounter,
-    /// Addresses behind which routers have different names.
-    pub shared_addresses: IntGauge,
-    /// When the certificate ends, seconds since the epoch; 0 without TLS.
-    pub certificate_expires: IntGauge,
-    /// New certificates, by whether they could be used.
-    pub certificate_reloads: IntCounterVec,
-    /// Log lines about connections that were left out.
-    pub log_lines_left_out: IntCounter,
-    /// Errors of accept.
-    pub accept_errors: IntCounter,
+    /// What becomes of connections before they are sessions.
+    pub connections: Connections,
     messages: Vec<(Kind, IntCounter)>,
     octets: IntCounter,
     decode_errors: IntCounterVec,
@@ -77,54 +65,7 @@ impl Metrics {
                 "Sessions closed, by reason; a session is a connection that has brought a message.",
                 "reason",
             )?,
-            connections_refused: labelled(
-                registry,
-                "connections_refused_total",
-                "Connections closed before they were sessions, by reason.",
-                "reason",
-            )?,
-            without_message: labelled(
-                registry,
-                "connections_without_message_total",
-                "Connections that ended before their first whole BMP message, by reason.",
-                "reason",
-            )?,
-            health_checks: counter(
-                registry,
-                "balancer_checks_total",
-                "Connections of balancers that only looked whether the port is open.",
-            )?,
-            connect_errors: counter(
-                registry,
-                "connect_errors_total",
-                "Attempts to connect to a router (--connect) that failed.",
-            )?,
-            shared_addresses: gauge(
-                registry,
-                "shared_addresses",
-                "Addresses from which routers with different sysNames have sessions now.",
-            )?,
-            certificate_expires: gauge(
-                registry,
-                "certificate_expires_timestamp_seconds",
-                "When the certificate of --tls-listen ends, in seconds since 1970; 0 without one.",
-            )?,
-            certificate_reloads: labelled(
-                registry,
-                "certificate_reloads_total",
-                "Certificates read anew, by result; after a failure the one before is used.",
-                "result",
-            )?,
-            log_lines_left_out: counter(
-                registry,
-                "log_lines_left_out_total",
-                "Log lines about connections left out because the same was said a moment before.",
-            )?,
-            accept_errors: counter(
-                registry,
-                "accept_errors_total",
-                "Errors of accepting a connection, such as too many open files.",
-            )?,
+            connections: Connections::new(registry)?,
             messages: Kind::ALL
                 .into_iter()
                 .map(|kind| (kind, messages.with_label_values(&[kind.name()])))

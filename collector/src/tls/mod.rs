@@ -127,7 +127,7 @@ impl Tls {
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if let Some(expires) = self.active().expires {
-                metrics.certificate_expires.set(expires.as_second());
+                metrics.connections.certificate_expires.set(expires.as_second());
             }
             tokio::select! {
                 _ = check.tick() => {}
@@ -152,7 +152,7 @@ impl Tls {
                     "failed"
                 }
             };
-            metrics.certificate_reloads.with_label_values(&[result]).inc();
+            metrics.connections.certificate_reloads.with_label_values(&[result]).inc();
         }
     }
 

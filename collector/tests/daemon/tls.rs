@@ -169,15 +169,14 @@ fn a_large_stream_comes_whole_by_tls() {
     // More than the socket's buffers hold, in messages of all sizes.
     let mut bytes = 0;
     for n in 0..2000_usize {
-        let length = u32::try_from(6 + n * 7 % 9000).unwrap();
-        let body = vec![0; length as usize - 6];
-        router.write_all(&[&[3], &length.to_be_bytes()[..], &[200], &body].concat()).unwrap();
-        bytes += length;
+        let body = vec![0; n * 7 % 9000];
+        let length = u32::try_from(6 + body.len()).unwrap().to_be_bytes();
+        router.write_all(&[&[3], &length[..], &[200], &body].concat()).unwrap();
+        bytes += 6 + body.len();
     }
     router.conn.send_close_notify();
     router.flush().unwrap();
-    let all = f64::from(bytes) + INITIATION.len() as f64;
-    daemon.metric_reaches("received_bytes_total", all);
+    daemon.receives(bytes + INITIATION.len());
     daemon.metric_reaches("sessions_closed_total{reason=\"disconnect\"}", 1.0);
     let down = daemon.event("127.0.0.2", "router_down");
     assert_eq!(down["router_down"]["detail"], "the router closed", "{down}");
