@@ -44,12 +44,14 @@ impl Complaints {
 
     /// Whether this may be said about `subject`, an address for example, and how often it
     /// was not before.
-    pub fn may(&self, subject: impl ToString, reason: &'static str) -> Option<u64> {
+    #[must_use]
+    pub fn may(&self, subject: &impl ToString, reason: &'static str) -> Option<u64> {
         self.may_at(subject.to_string(), reason, 1, Instant::now())
     }
 
     /// The same of what is said of each session.
-    pub fn may_of_session(&self, subject: impl ToString, what: &'static str) -> Option<u64> {
+    #[must_use]
+    pub fn may_of_session(&self, subject: &impl ToString, what: &'static str) -> Option<u64> {
         self.may_at(subject.to_string(), what, SESSIONS, Instant::now())
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    io,
+    io, mem,
     net::SocketAddr,
     pin::pin,
     sync::Arc,
@@ -89,7 +89,7 @@ pub struct Shared {
     pub limits: Limits,
     /// Where they are counted.
     pub metrics: Arc<Metrics>,
-    /// Limits what they write to the log before they are sessions.
+    /// Limits what they write to the log.
     pub complaints: Arc<Complaints>,
     /// What their routers call themselves.
     pub names: Arc<Names>,
@@ -113,10 +113,11 @@ pub struct Connection {
     last_read: Instant,
     /// When the message began of which the buffer holds a part.
     begun: Option<Instant>,
-    bucket: Bucket,
+    /// What the router calls itself, once it has said so.
     name: Option<Noted>,
     listed: Listed,
-    /// Until when the bucket is empty: since when, and until when.
+    bucket: Option<Bucket>,
+    /// Since when the bucket is empty, and until when.
     slowed: Option<(Instant, Instant)>,
     reported: Counters,
     reported_peers: i64,
@@ -147,9 +148,9 @@ impl Connection {
             accepted,
             last_read: accepted,
             begun: None,
-            bucket: Bucket::new(limits.rate_messages, limits.rate_bytes, accepted),
             name: None,
             listed,
+            bucket: Bucket::new(limits.rate_messages, limits.rate_bytes, accepted),
             slowed: None,
             shared,
             reported: Counters::default(),
@@ -225,6 +226,7 @@ impl Connection {
     async fn process(&mut self) -> Option<Close> {
         let now = micros_now();
         let mut done = 0;
+        let mut is_first = self.session.counters().total() == 0;
         let close = loop {
             let rest = self.buffer.get(done..).unwrap_or_default();
             let Limits { max_message, max_buffer, .. } = self.shared.limits;
@@ -249,7 +251,7 @@ impl Connection {
                 self.shared.metrics.raw.inc();
             }
             done += length;
-            if self.session.counters().total() == 1 {
+            if mem::take(&mut is_first) {
                 self.opened();
             }
             if self.session.terminated() {
@@ -260,10 +262,12 @@ impl Connection {
             {
                 break Some(close);
             }
-            let now = Instant::now();
-            if let Some(wait) = self.bucket.take(length, now) {
-                self.slowed = Some((now, now + wait));
-                break None;
+            if let Some(bucket) = &mut self.bucket {
+                let now = Instant::now();
+                if let Some(wait) = bucket.take(length, now) {
+                    self.slowed = Some((now, now + wait));
+                    break None;
+                }
             }
         };
         self.buffer.advance(done);
@@ -289,7 +293,7 @@ impl Connection {
         let address = self.session.address();
         let (noted, other) = names.note(address, sys_name);
         if let Some(other) = other
-            && complaints.may(address, "two sysNames").is_some()
+            && complaints.may(&address, "two sysNames").is_some()
         {
             if *identity == Identity::Address {
                 tracing::warn!(
@@ -306,7 +310,7 @@ impl Connection {
 
     /// Whether there is to be a line about the session: there may have been too many.
     fn may_tell(&self, what: &'static str) -> bool {
-        let may = self.shared.complaints.may_of_session(self.session.address(), what);
+        let may = self.shared.complaints.may_of_session(&self.session.address(), what);
         if let Some(left_out @ 1..) = may {
             tracing::info!(left_out, what, "lines about this router were left out");
         }
@@ -368,10 +372,10 @@ impl Connection {
         let Counters { octets, .. } = *self.session.counters();
         let messages = self.session.counters().total();
         if messages == 0 {
-            metrics.without_message.with_label_values(&[reason]).inc();
+            metrics.connections.without_message.with_label_values(&[reason]).inc();
             // Who never was a router may come and go as often as it likes.
             let address = self.session.address();
-            if let Some(left_out) = self.shared.complaints.may(address, reason) {
+            if let Some(left_out) = self.shared.complaints.may(&address, reason) {
                 tracing::info!(reason, detail, incomplete, left_out, "closed without a message");
             }
             return;

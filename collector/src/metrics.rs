@@ -1,10 +1,14 @@
 //! What the collector tells Prometheus.
 
+mod connections;
+
 use prometheus::{
     Counter, Histogram, IntCounter, IntCounterVec, IntGauge, Registry,
     core::{Atomic, GenericCounter},
 };
 use ribstream_runtime::metrics::Registrar;
+
+pub use connections::Connections;
 
 use crate::{bmp::Kind, session::Counters};
 
@@ -18,22 +22,8 @@ pub struct Metrics {
     pub sessions_opened: IntCounter,
     /// Sessions closed, by reason.
     pub sessions_closed: IntCounterVec,
-    /// Connections refused, by reason.
-    pub connections_refused: IntCounterVec,
-    /// Connections closed before their first message, by reason.
-    pub without_message: IntCounterVec,
-    /// Balancers that looked whether we are there.
-    pub health_checks: IntCounter,
-    /// Attempts to connect to a router that failed.
-    pub connect_errors: IntCounter,
-    /// Addresses behind which routers have different names.
-    pub shared_addresses: IntGauge,
-    /// New certificates, by whether they could be used.
-    pub certificate_reloads: IntCounterVec,
-    /// Log lines about connections that were left out.
-    pub log_lines_left_out: IntCounter,
-    /// Errors of accept.
-    pub accept_errors: IntCounter,
+    /// What becomes of connections before they are sessions.
+    pub connections: Connections,
     messages: Vec<(Kind, IntCounter)>,
     octets: IntCounter,
     decode_errors: IntCounterVec,
@@ -74,74 +64,50 @@ impl Metrics {
             sessions: on.gauge("sessions", "BMP sessions open now.")?,
             peers: on.gauge("peers", "Peers that the open sessions hold up.")?,
             sessions_opened: on.counter("sessions_opened_total", "Sessions accepted.")?,
-            sessions_closed: on.counters("sessions_closed_total",
+            sessions_closed: on.counters(
+                "sessions_closed_total",
                 "Sessions closed, by reason; a session is a connection that has brought a message.",
                 "reason",
             )?,
-            connections_refused: on.counters("connections_refused_total",
-                "Connections closed before they were sessions, by reason.",
-                "reason",
-            )?,
-            without_message: on.counters("connections_without_message_total",
-                "Connections that ended before their first whole BMP message, by reason.",
-                "reason",
-            )?,
-            health_checks: on.counter("balancer_checks_total",
-                "Connections of balancers that only looked whether the port is open.",
-            )?,
-            connect_errors: on.counter("connect_errors_total",
-                "Attempts to connect to a router (--connect) that failed.",
-            )?,
-            shared_addresses: on.gauge("shared_addresses",
-                "Addresses from which routers with different sysNames have sessions now.",
-            )?,
-            certificate_reloads: on.counters("certificate_reloads_total",
-                "Certificates read anew, by result; after a failure the one before is used.",
-                "result",
-            )?,
-            log_lines_left_out: on.counter("log_lines_left_out_total",
-                "Log lines about connections left out because the same was said a moment before.",
-            )?,
-            accept_errors: on.counter("accept_errors_total",
-                "Errors of accepting a connection, such as too many open files.",
-            )?,
+            connections: Connections::register(on)?,
             messages: Kind::ALL
                 .into_iter()
                 .map(|kind| (kind, messages.with_label_values(&[kind.name()])))
                 .collect(),
-            octets: on.counter("received_bytes_total",
-                "Bytes of whole BMP messages received.",
-            )?,
-            decode_errors: on.counters("decode_errors_total",
+            octets: on.counter("received_bytes_total", "Bytes of whole BMP messages received.")?,
+            decode_errors: on.counters(
+                "decode_errors_total",
                 "BMP messages that could not be decoded and went to the dead-letter topic, \
                  by reason.",
                 "reason",
             )?,
-            attributes_discarded: on.counter("attributes_discarded_total",
+            attributes_discarded: on.counter(
+                "attributes_discarded_total",
                 "Malformed path attributes discarded (RFC 7606).",
             )?,
-            treated_as_withdraw: on.counter("treated_as_withdraw_total",
+            treated_as_withdraw: on.counter(
+                "treated_as_withdraw_total",
                 "UPDATEs whose routes were treated as withdrawn (RFC 7606).",
             )?,
-            incomplete_octets: on.counter("incomplete_bytes_total",
+            incomplete_octets: on.counter(
+                "incomplete_bytes_total",
                 "Bytes of messages cut short by the end of their session.",
             )?,
-            published: on.counter("records_published_total",
-                "Records handed to the Kafka producer.",
-            )?,
-            raw: on.counter("raw_messages_total",
+            published: on
+                .counter("records_published_total", "Records handed to the Kafka producer.")?,
+            raw: on.counter(
+                "raw_messages_total",
                 "BMP messages handed to the Kafka producer for the raw topic.",
             )?,
-            acknowledged: on.counter("records_acknowledged_total",
-                "Records that Kafka has acknowledged.",
-            )?,
-            failed: on.counters("records_failed_total",
+            acknowledged: on
+                .counter("records_acknowledged_total", "Records that Kafka has acknowledged.")?,
+            failed: on.counters(
+                "records_failed_total",
                 "Records that Kafka refused for good, by reason; each closes its session.",
                 "reason",
             )?,
-            in_flight: on.gauge("publish_in_flight_bytes",
-                "Bytes that wait for Kafka's acknowledgement.",
-            )?,
+            in_flight: on
+                .gauge("publish_in_flight_bytes", "Bytes that wait for Kafka's acknowledgement.")?,
             publish_seconds: on.histogram(
                 "publish_seconds",
                 "Seconds from a record's hand-over to the producer to Kafka's acknowledgement.",
@@ -149,12 +115,15 @@ impl Metrics {
             )?,
             stalled: on.gauge(
                 "publish_stalled_seconds",
-                "Seconds for which Kafka has acknowledged nothing while records wait; 0 where none wait.",
+                "Seconds for which Kafka has acknowledged nothing while records wait; 0 where none \
+                 wait.",
             )?,
-            backpressure: on.seconds("backpressure_seconds_total",
+            backpressure: on.seconds(
+                "backpressure_seconds_total",
                 "Seconds that sessions have waited for Kafka instead of reading, summed over them.",
             )?,
-            rate_limited: on.seconds("rate_limited_seconds_total",
+            rate_limited: on.seconds(
+                "rate_limited_seconds_total",
                 "Seconds that sessions were not read because of --rate-messages or --rate-bytes, \
                  summed over them.",
             )?,

@@ -28,6 +28,7 @@ impl Names {
 
     /// Notes the name of a session until what is returned is dropped. Says which other name
     /// there is behind the address, if it is this session that brings a new one.
+    #[must_use]
     pub fn note(self: &Arc<Self>, address: IpAddr, name: &str) -> (Noted, Option<String>) {
         let mut held = self.lock();
         let names = held.entry(address).or_default();

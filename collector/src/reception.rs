@@ -76,7 +76,7 @@ impl Reception {
         directory: Arc<Directory>,
         shutdown: CancellationToken,
     ) -> Self {
-        let complaints = Arc::new(Complaints::new(metrics.log_lines_left_out.clone()));
+        let complaints = Arc::new(Complaints::new(metrics.connections.log_lines_left_out.clone()));
         Self {
             collector: options.collector_name().into(),
             target,
@@ -86,7 +86,7 @@ impl Reception {
             last_session: AtomicU64::new(0),
             shared: Shared {
                 limits: Limits::new(options),
-                names: Arc::new(Names::new(metrics.shared_addresses.clone())),
+                names: Arc::new(Names::new(metrics.connections.shared_addresses.clone())),
                 directory,
                 identity: options.router_identity,
                 metrics,
@@ -103,6 +103,7 @@ impl Reception {
     }
 
     /// The session of a connection that was just accepted, unless it is refused at once.
+    #[must_use]
     pub fn admit(
         self: &Arc<Self>,
         stream: TcpStream,
@@ -172,7 +173,7 @@ impl Reception {
                 self.converse(stream, router, accepted).await;
                 drop(seat);
             }
-            Ok(None) => self.shared.metrics.health_checks.inc(),
+            Ok(None) => self.shared.metrics.connections.health_checks.inc(),
             Err((who, refusal)) => self.refuse(who, &refusal),
         }
     }
@@ -240,16 +241,16 @@ impl Reception {
         let Shared { metrics, complaints, directory, .. } = &self.shared;
         directory.troubles.note(router.ip().to_string(), format!("refused: {refusal}"));
         let reason = refusal.label();
-        metrics.connections_refused.with_label_values(&[reason]).inc();
+        metrics.connections.refused.with_label_values(&[reason]).inc();
         let (address, port) = (router.ip(), router.port());
-        if let Some(left_out) = complaints.may(address, reason) {
+        if let Some(left_out) = complaints.may(&address, reason) {
             tracing::warn!(router = %address, port, reason, left_out, "refused: {refusal}");
         }
     }
 
     /// Counts an accept that failed, and says so, if that was not said a moment ago.
     pub fn cannot_accept(&self, error: &io::Error) {
-        self.shared.metrics.accept_errors.inc();
+        self.shared.metrics.connections.accept_errors.inc();
         self.shared.directory.troubles.note("accept", error.to_string());
         if let Some(left_out) = self.shared.complaints.may(error, "accept") {
             tracing::error!(%error, left_out, "cannot accept a connection, trying again");
@@ -258,9 +259,9 @@ impl Reception {
 
     /// Counts a router that does not answer, and says so, if that was not said a moment ago.
     pub fn cannot_connect(&self, target: &str, error: &io::Error) {
-        self.shared.metrics.connect_errors.inc();
+        self.shared.metrics.connections.connect_errors.inc();
         self.shared.directory.troubles.note(target, format!("cannot connect: {error}"));
-        if let Some(left_out) = self.shared.complaints.may(target, "connect") {
+        if let Some(left_out) = self.shared.complaints.may(&target, "connect") {
             tracing::warn!(router = target, %error, left_out, "cannot connect, trying again");
         }
     }

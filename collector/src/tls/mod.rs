@@ -1,5 +1,7 @@
 //! TLS on the BMP port, with certificates of the routers where they are asked for.
 
+mod der;
+mod expiry;
 mod name;
 
 use std::{
@@ -10,6 +12,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
@@ -33,9 +36,16 @@ pub struct Tls {
     files: Files,
     names: Vec<String>,
     /// For the next handshake; a reload puts another in its place.
-    config: RwLock<Arc<ServerConfig>>,
+    active: RwLock<Active>,
     /// What the files held when they were last looked at, good or not.
     seen: Mutex<Contents>,
+}
+
+#[derive(Clone)]
+struct Active {
+    config: Arc<ServerConfig>,
+    /// When the certificate ends.
+    expires: Option<Timestamp>,
 }
 
 #[derive(Clone)]
@@ -72,27 +82,27 @@ impl Tls {
             client_ca: tls_client_ca.clone(),
         };
         let contents = files.read()?;
-        let config = Arc::new(contents.config(&files)?);
+        let active = contents.active(&files)?;
         Ok(Some(Self {
             files,
             names: tls_client_name.clone(),
-            config: RwLock::new(config),
+            active: RwLock::new(active),
             seen: Mutex::new(contents),
         }))
     }
 
     /// The handshake, and whether it is somebody whom we know.
     pub async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
-        let config = Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner));
-        let stream = TlsAcceptor::from(config).accept(stream).await.map_err(|error| {
-            match error.kind() {
-                // Who only looks whether the port is open attempts no handshake.
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-                    Refusal::Broken(error)
+        let stream =
+            TlsAcceptor::from(self.active().config).accept(stream).await.map_err(|error| {
+                match error.kind() {
+                    // Who only looks whether the port is open attempts no handshake.
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
+                        Refusal::Broken(error)
+                    }
+                    _ => Refusal::Tls(error),
                 }
-                _ => Refusal::Tls(error),
-            }
-        })?;
+            })?;
         if !self.names.is_empty() {
             let (_, session) = stream.get_ref();
             let certificate = session.peer_certificates().and_then(<[_]>::first);
@@ -116,6 +126,9 @@ impl Tls {
         let mut check = interval(CHECK_INTERVAL);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            if let Some(expires) = self.active().expires {
+                metrics.connections.certificate_expires.set(expires.as_second());
+            }
             tokio::select! {
                 _ = check.tick() => {}
                 _ = hangup.recv() => tracing::info!("SIGHUP, looking for a new certificate"),
@@ -126,7 +139,9 @@ impl Tls {
             let result = match reloaded {
                 Ok(Ok(false)) | Err(_) => continue,
                 Ok(Ok(true)) => {
-                    tracing::info!(path = %self.files.certificate.display(), "certificate reloaded");
+                    let path = self.files.certificate.display();
+                    let expires = self.active().expires.map(tracing::field::display);
+                    tracing::info!(%path, expires, "certificate reloaded");
                     "loaded"
                 }
                 Ok(Err(error)) => {
@@ -137,8 +152,12 @@ impl Tls {
                     "failed"
                 }
             };
-            metrics.certificate_reloads.with_label_values(&[result]).inc();
+            metrics.connections.certificate_reloads.with_label_values(&[result]).inc();
         }
+    }
+
+    fn active(&self) -> Active {
+        self.active.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes the files' contents where they have changed. An error is told once; while a
@@ -150,8 +169,8 @@ impl Tls {
             return Ok(false);
         }
         *seen = contents;
-        let config = Arc::new(seen.config(&self.files)?);
-        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let active = seen.active(&self.files)?;
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) = active;
         Ok(true)
     }
 }
@@ -174,7 +193,7 @@ impl Files {
 }
 
 impl Contents {
-    fn config(&self, files: &Files) -> anyhow::Result<ServerConfig> {
+    fn active(&self, files: &Files) -> anyhow::Result<Active> {
         let chain = certificates(&self.certificate, &files.certificate)?;
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .with_context(|| format!("{} holds no private key in PEM", files.key.display()))?;
@@ -195,13 +214,15 @@ impl Contents {
             }
             _ => builder.with_no_client_auth(),
         };
-        builder.with_single_cert(chain, key).with_context(|| {
+        let expires = chain.first().and_then(expiry::not_after);
+        let config = builder.with_single_cert(chain, key).with_context(|| {
             format!(
                 "{} and {} do not go together",
                 files.certificate.display(),
                 files.key.display()
             )
-        })
+        })?;
+        Ok(Active { config: Arc::new(config), expires })
     }
 }
 

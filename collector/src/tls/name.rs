@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use rustls::pki_types::{CertificateDer, ServerName};
 use webpki::EndEntityCert;
 
+use super::der::{Elements, OBJECT_IDENTIFIER, SEQUENCE, SET};
+
 /// The object identifier of a common name, 2.5.4.3.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
-const OBJECT_IDENTIFIER: u8 = 0x06;
 
 /// Whether the certificate, which is to be believed, has one of the names: as a DNS name or
 /// an address among its subject's alternative names, or as its common name.
@@ -41,29 +40,6 @@ fn common_names(subject: &[u8]) -> impl Iterator<Item = &[u8]> {
             let (_, value) = pair.next()?;
             (identifier == (OBJECT_IDENTIFIER, COMMON_NAME)).then_some(value)
         })
-}
-
-/// Elements of DER in a row: tag and contents. Ends where it is none.
-struct Elements<'a>(&'a [u8]);
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = (u8, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (&[tag, length], rest) = self.0.split_first_chunk::<2>()?;
-        let (length, rest) = match length {
-            0..=0x7f => (usize::from(length), rest),
-            0x81 => rest.split_first().map(|(&length, rest)| (usize::from(length), rest))?,
-            0x82 => rest
-                .split_first_chunk::<2>()
-                .map(|(length, rest)| (usize::from(u16::from_be_bytes(*length)), rest))?,
-            // A name is not that long.
-            _ => return None,
-        };
-        let (contents, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((tag, contents))
-    }
 }
 
 #[cfg(test)]

@@ -122,6 +122,12 @@ impl Daemon {
         answer.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok())
     }
 
+    /// Waits until so many bytes of whole messages were received.
+    pub(crate) fn receives(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap().into();
+        self.metric_reaches("received_bytes_total", bytes);
+    }
+
     pub(crate) fn metric_reaches(&self, series: &str, value: f64) {
         wait_for(series, || self.metric(series).filter(|now| *now >= value));
     }

@@ -153,9 +153,9 @@ fn a_rate_slows_a_router_down_and_drops_nothing() {
     let mut router = daemon.connect_from("127.0.0.2");
     // The last message but for its last byte, so that there is always one begun.
     router.write_all(&stream[..stream.len() - 1]).unwrap();
-    daemon.metric_reaches("received_bytes_total", (stream.len() - last(stream)) as f64);
+    daemon.receives(stream.len() - last(stream));
     router.write_all(&stream[stream.len() - 1..]).unwrap();
-    daemon.metric_reaches("received_bytes_total", stream.len() as f64);
+    daemon.receives(stream.len());
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(1900), "{took:?}");
     // It still said that it holds the session.
@@ -179,7 +179,7 @@ fn a_rate_in_bytes_is_kept_too_whatever_the_size_of_messages() {
     // Longer than the bucket: it passes, and is paid for by the next.
     let long = [&[3, 0, 0, 0x75, 0x30, 200], &[0; 29_994][..]].concat();
     router.write_all(&[&long, INITIATION].concat()).unwrap();
-    daemon.metric_reaches("received_bytes_total", (30_000 + INITIATION.len()) as f64);
+    daemon.receives(30_000 + INITIATION.len());
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(1900), "{took:?}");
 }

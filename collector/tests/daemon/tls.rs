@@ -9,7 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
@@ -37,9 +39,14 @@ impl Authority {
     }
 
     fn signs(&self, common_name: &str, alternative: &[&str]) -> Identity {
+        self.signs_until(2031, common_name, alternative)
+    }
+
+    fn signs_until(&self, year: i32, common_name: &str, alternative: &[&str]) -> Identity {
         let names: Vec<String> = alternative.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, common_name);
+        params.not_after = date_time_ymd(year, 1, 1);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap().pem();
         Identity { certificate, key: key.serialize_pem() }
@@ -162,15 +169,14 @@ fn a_large_stream_comes_whole_by_tls() {
     // More than the socket's buffers hold, in messages of all sizes.
     let mut bytes = 0;
     for n in 0..2000_usize {
-        let length = u32::try_from(6 + n * 7 % 9000).unwrap();
-        let body = vec![0; length as usize - 6];
-        router.write_all(&[&[3], &length.to_be_bytes()[..], &[200], &body].concat()).unwrap();
-        bytes += length;
+        let body = vec![0; n * 7 % 9000];
+        let length = u32::try_from(6 + body.len()).unwrap().to_be_bytes();
+        router.write_all(&[&[3], &length[..], &[200], &body].concat()).unwrap();
+        bytes += 6 + body.len();
     }
     router.conn.send_close_notify();
     router.flush().unwrap();
-    let all = f64::from(bytes) + INITIATION.len() as f64;
-    daemon.metric_reaches("received_bytes_total", all);
+    daemon.receives(bytes + INITIATION.len());
     daemon.metric_reaches("sessions_closed_total{reason=\"disconnect\"}", 1.0);
     let down = daemon.event("127.0.0.2", "router_down");
     assert_eq!(down["router_down"]["detail"], "the router closed", "{down}");
@@ -202,14 +208,17 @@ fn without_a_certificate_of_the_authority_nobody_is_let_in() {
     let forged = other.signs("edge1", &[]);
     is_ended(router(from("127.0.0.4", &daemon), &ca, Some(&forged)));
     daemon.refuses("tls-handshake", 2.0);
+    let ended = ca.signs_until(2020, "edge1", &[]);
+    is_ended(router(from("127.0.0.6", &daemon), &ca, Some(&ended)));
+    daemon.refuses("tls-handshake", 3.0);
     // Signed by nobody but itself.
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["edge1".to_owned()]).unwrap();
     let certificate = certificate.self_signed(&key).unwrap().pem();
     let own = Identity { certificate, key: key.serialize_pem() };
     is_ended(router(from("127.0.0.5", &daemon), &ca, Some(&own)));
-    daemon.refuses("tls-handshake", 3.0);
-    for refused in ["127.0.0.3", "127.0.0.4", "127.0.0.5"] {
+    daemon.refuses("tls-handshake", 4.0);
+    for refused in ["127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.6"] {
         assert!(daemon.events(refused).is_empty(), "{refused}");
     }
 }
@@ -259,7 +268,8 @@ fn a_new_certificate_is_taken_without_a_restart_and_a_broken_one_is_not() {
     daemon.event("127.0.0.2", "router_up");
 
     // The key of another certificate: what was there stays.
-    let next = new.signs("collector", &[SERVER]);
+    daemon.metric_reaches("certificate_expires_timestamp_seconds", 1_924_992_000.0);
+    let next = new.signs_until(2032, "collector", &[SERVER]);
     fs::write(files.path("tls.key"), &next.key).unwrap();
     daemon.signal("-HUP");
     daemon.metric_reaches("certificate_reloads_total{result=\"failed\"}", 1.0);
@@ -272,6 +282,7 @@ fn a_new_certificate_is_taken_without_a_restart_and_a_broken_one_is_not() {
     daemon.metric_reaches("certificate_reloads_total{result=\"loaded\"}", 1.0);
     assert!(!is_signed_by(&old, &daemon));
     assert!(is_signed_by(&new, &daemon));
+    daemon.metric_reaches("certificate_expires_timestamp_seconds", 1_956_528_000.0);
     // Whoever was there stays.
     let mut session = session;
     session.write_all(INITIATION).unwrap();
