@@ -135,10 +135,18 @@ begin
         return next;
         continue when not present;
 
-        execute format('grant connect, temporary on database %I to %I', current_database(), role);
-        execute format('grant usage on schema public to %I', role);
-        -- All that is in the schema but what an extension brought. A grant that is there already
-        -- is left alone: it would be written to every chunk again.
+        -- What a role may do already, as everybody may or by an earlier grant, is left alone: it
+        -- would be written to every chunk again.
+        if not (has_database_privilege(role, current_database(), 'connect')
+            and has_database_privilege(role, current_database(), 'temporary'))
+        then
+            execute format('grant connect, temporary on database %I to %I',
+                current_database(), role);
+        end if;
+        if not has_schema_privilege(role, 'public', 'usage') then
+            execute format('grant usage on schema public to %I', role);
+        end if;
+        -- All that is in the schema but what an extension brought.
         for ours in
             select c.oid::regclass as name, c.relname,
                 case
