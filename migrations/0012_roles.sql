@@ -121,6 +121,18 @@ declare
     migrations constant text[] := '{_sqlx_migrations, aggregates}';
     ours record;
 begin
+    -- A dump that was restored without privileges lets everybody call what runs as the owner.
+    for ours in
+        select p.oid::regprocedure as name
+        from pg_proc p
+        where p.pronamespace = 'public'::regnamespace and p.prosecdef
+            and not exists (select from pg_depend d
+                where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+            and has_function_privilege('public', p.oid, 'execute')
+    loop
+        execute format('revoke execute on function %s from public', ours.name);
+    end loop;
+
     foreach role in array array['ribstream_reader', 'ribstream_ingester', 'ribstream_operator'] loop
         if to_regrole(role) is null then
             begin
@@ -135,10 +147,18 @@ begin
         return next;
         continue when not present;
 
-        execute format('grant connect, temporary on database %I to %I', current_database(), role);
-        execute format('grant usage on schema public to %I', role);
-        -- All that is in the schema but what an extension brought. A grant that is there already
-        -- is left alone: it would be written to every chunk again.
+        -- What a role may do already, as everybody may or by an earlier grant, is left alone: it
+        -- would be written to every chunk again.
+        if not (has_database_privilege(role, current_database(), 'connect')
+            and has_database_privilege(role, current_database(), 'temporary'))
+        then
+            execute format('grant connect, temporary on database %I to %I',
+                current_database(), role);
+        end if;
+        if not has_schema_privilege(role, 'public', 'usage') then
+            execute format('grant usage on schema public to %I', role);
+        end if;
+        -- All that is in the schema but what an extension brought.
         for ours in
             select c.oid::regclass as name, c.relname,
                 case
@@ -178,4 +198,4 @@ begin
 end
 $$;
 comment on function grant_roles() is
-    'Makes the roles ribstream_reader, ribstream_ingester and ribstream_operator where they are missing and may be made, and grants them what they need of all that is in the schema; which of them there are. migrate calls it at its end';
+    'Makes the roles ribstream_reader, ribstream_ingester and ribstream_operator where they are missing and may be made, and grants them what they need of all that is in the schema; and nobody else what runs as its owner; which of them there are. migrate calls it at its end';

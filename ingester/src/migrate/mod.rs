@@ -40,6 +40,18 @@ pub enum SchemaError {
         /// What it said.
         reason: String,
     },
+    /// The user may not use the schema.
+    #[error(
+        "{user} may not use the schema of {place}: {reason}; where it is an ingester's login, grant ribstream_ingester to {user}, as its owner or a superuser"
+    )]
+    Denied {
+        /// Host, port and database.
+        place: String,
+        /// The login.
+        user: String,
+        /// What the server said.
+        reason: String,
+    },
     /// The server has no TimescaleDB.
     #[error(
         "the PostgreSQL server at {place} has no timescaledb extension; install TimescaleDB 2.13 or newer there"
@@ -191,7 +203,14 @@ pub async fn check(options: &PgConnectOptions) -> Result<(), SchemaError> {
     let place = place(options);
     let failed = |error: &sqlx::Error| database_error(&place, error);
     let mut connection = connect(options).await.map_err(|error| failed(&error))?;
-    let Some(found) = version(&mut connection).await.map_err(|error| failed(&error))? else {
+    let found = version(&mut connection).await.map_err(|error| match failed(&error) {
+        SchemaError::Database { place, reason } if is_denied(&error) => {
+            let user = options.get_username().to_owned();
+            SchemaError::Denied { place, user, reason }
+        }
+        error => error,
+    });
+    let Some(found) = found? else {
         return Err(SchemaError::Missing { place });
     };
     let wanted = newest();
@@ -223,6 +242,12 @@ fn database_error(place: &str, error: &sqlx::Error) -> SchemaError {
         None | Some("57P01" | "57P02" | "57P03" | "53300") => SchemaError::Away { place, reason },
         Some(_) => SchemaError::Database { place, reason },
     }
+}
+
+/// Whether the server says that a right is lacking.
+fn is_denied(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.as_deref() == Some("42501")
 }
 
 /// The newest migration that ran, `None` where none ever did.

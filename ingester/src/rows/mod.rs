@@ -10,9 +10,10 @@
 //!  BMP message ───────────► raw_messages
 //! ```
 //!
-//! Every row begins with `peer_id`, of a raw message with `router_id`. While rows
-//! are collected it holds the slot in the [`crate::inventory`]; the database's id is put in its place just
-//! before the rows are written, so that encoding never waits for the database.
+//! Every row begins with `peer_id`, a raw message's with `router_id`. While rows are
+//! collected it holds the slot in the [`crate::inventory`]; the database's id is put
+//! in its place just before the rows are written, so that encoding never waits for
+//! the database.
 //!
 //! A row of the tables of routes ends with what the event did to the current
 //! table: those columns, [`TAIL_COLUMNS`] of them, are counted in the row and
@@ -33,7 +34,6 @@ mod step;
 mod update;
 
 pub use change::SessionChange;
-use copy::PutColumn as _;
 pub use encode::encode;
 pub(crate) use peer::{header_asn, header_bgp_id};
 pub use raw::{KafkaPlace, RawPlace};
@@ -41,6 +41,8 @@ pub use step::{
     Continues, Octets, PARTS, PeerSays, Place, RibTable, RouteStep, Signature, Step, Steps,
 };
 pub(crate) use update::{ROUTE_COLUMNS, TAIL_COLUMNS};
+
+use copy::PutColumn as _;
 
 /// Why an event cannot become rows.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -222,7 +224,7 @@ impl TableRows {
     }
 
     /// Puts ids in the place of slots.
-    fn set_ids(&mut self, id: &dyn Fn(u32) -> i32) {
+    fn set_ids(&mut self, id: impl Fn(u32) -> i32) {
         for start in &self.starts {
             let at = *start as usize + ID_AT;
             if self.bytes[at - ID_LENGTH.len()..at] == ID_LENGTH
@@ -390,8 +392,8 @@ impl Rows {
         for table in Table::ALL {
             let rows = self.table_mut(table);
             match table {
-                Table::RawMessages => rows.set_ids(&|slot| router(RouterSlot(slot))),
-                _ => rows.set_ids(&|slot| peer(PeerSlot(slot))),
+                Table::RawMessages => rows.set_ids(|slot| router(RouterSlot(slot))),
+                _ => rows.set_ids(|slot| peer(PeerSlot(slot))),
             }
         }
     }
