@@ -197,10 +197,10 @@ impl PeerState {
             hold.ended = Some(place.time);
             hold.end_reason = Some(reason);
         }
-        let held = hold.word == Word::Up;
+        let lasted = hold.word == Word::Up;
         hold.word = Word::Down;
         hold.changed = true;
-        if held && tells_of_the_peer(reason) {
+        if lasted && tells_of_the_peer(reason) {
             self.overtake(place, Some(reason));
         }
         if was_up && !self.is_up() {

@@ -147,9 +147,10 @@ pub fn apply(
 ) -> Outcome {
     let place = statement.place;
     let Some(hold) = peer.held_by(place.session) else {
-        return match peer.is_overtaken(place.session) {
-            true => Outcome::Past,
-            false => Outcome::Row(tail(Change::Unheld)),
+        return if peer.is_overtaken(place.session) {
+            Outcome::Past
+        } else {
+            Outcome::Row(tail(Change::Unheld))
         };
     };
     let current = route.as_ref().is_some_and(|route| route.is_current(peer, statement.table));
