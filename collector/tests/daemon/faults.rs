@@ -46,22 +46,24 @@ async fn kafka_stopped_for_20_s_in_mid_stream_loses_nothing() {
 async fn a_router_is_not_blamed_for_the_time_in_which_it_is_not_read() {
     let stream = capture_or_skip!("churn-gobgp-2p");
     let kafka = OwnKafka::start().await.unwrap();
-    let limits = ["--message-timeout", "1s", "--idle-timeout", "1s", "--publish-buffer", "50kB"];
+    let limits = ["--message-timeout", "2s", "--idle-timeout", "2s", "--publish-buffer", "50kB"];
     let collector = Collector::start(kafka.kafka(), &limits).await;
     let mut connection = collector.connect().await;
-    // Some hundred messages, the last of which is begun.
+    // A message is begun before Kafka stops, and another when it goes on.
     let stream = messages(&stream, 1000);
-    connection.write_all(messages(stream, 10)).await.unwrap();
+    let (begun, cut) = (messages(stream, 10).len() + 3, stream.len() - 3);
+    connection.write_all(&stream[..begun]).await.unwrap();
     collector.metric_reaches("ribstream_collector_records_acknowledged_total", 10).await;
     kafka.pause().await.unwrap();
-    let cut = stream.len() - 3;
-    connection.write_all(&stream[messages(stream, 10).len()..cut]).await.unwrap();
+    connection.write_all(&stream[begun..cut]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(collector.metric("ribstream_collector_sessions_closed_total").await, 0);
     let read = collector.metric("ribstream_collector_messages_received_total").await;
     assert!(read < 999, "{read} messages read while Kafka was stopped");
     kafka.resume().await.unwrap();
     collector.metric_reaches("ribstream_collector_messages_received_total", 999).await;
+    // Kafka is waited for no longer by then.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     connection.write_all(&stream[cut..]).await.unwrap();
     drop(connection);
     collector.sessions_closed(1).await;
