@@ -119,6 +119,10 @@ declare
     operators constant text[] := '{expected_origins, as_relationships, tier1_ases, bogons}';
     -- What migrate alone writes.
     migrations constant text[] := '{_sqlx_migrations, aggregates}';
+    -- What others have in the schema is not ours to show.
+    owners constant oid[] := array[
+        (select relowner from pg_class where oid = 'public.routers'::regclass),
+        (select oid from pg_roles where rolname = current_user)];
     ours record;
 begin
     -- A dump that was restored without privileges lets everybody call what runs as the owner.
@@ -126,6 +130,7 @@ begin
         select p.oid::regprocedure as name
         from pg_proc p
         where p.pronamespace = 'public'::regnamespace and p.prosecdef
+            and p.proowner = any (owners)
             and not exists (select from pg_depend d
                 where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
             and has_function_privilege('public', p.oid, 'execute')
@@ -158,7 +163,7 @@ begin
         if not has_schema_privilege(role, 'public', 'usage') then
             execute format('grant usage on schema public to %I', role);
         end if;
-        -- All that is in the schema but what an extension brought.
+        -- All that the owner has in the schema but what an extension brought.
         for ours in
             select c.oid::regclass as name, c.relname,
                 case
@@ -171,6 +176,7 @@ begin
                 end as privileges
             from pg_class c
             where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'm')
+                and c.relowner = any (owners)
                 and not exists (select from pg_depend d
                     where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
             order by c.relname
@@ -185,7 +191,7 @@ begin
         for ours in
             select p.oid::regprocedure as name
             from pg_proc p
-            where p.pronamespace = 'public'::regnamespace
+            where p.pronamespace = 'public'::regnamespace and p.proowner = any (owners)
                 and (not p.prosecdef or role = 'ribstream_ingester')
                 and not exists (select from pg_depend d
                     where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
@@ -198,4 +204,4 @@ begin
 end
 $$;
 comment on function grant_roles() is
-    'Makes the roles ribstream_reader, ribstream_ingester and ribstream_operator where they are missing and may be made, and grants them what they need of all that is in the schema; and nobody else what runs as its owner; which of them there are. migrate calls it at its end';
+    'Makes the roles ribstream_reader, ribstream_ingester and ribstream_operator where they are missing and may be made, and grants them what they need of all that the owner has in the schema; and nobody else what runs as its owner; which of them there are. migrate calls it at its end';

@@ -265,6 +265,7 @@ async fn who_may_not_create_roles_migrates_all_the_same_and_many_may_at_once() {
     let owner = "create role owner_1 login password 'secret'; do $$ begin \
         execute format('alter database %I owner to owner_1', current_database()); end $$";
     execute(database.url(), owner).await.unwrap();
+    execute(database.url(), "create table public.theirs ()").await.unwrap();
     let url = as_login(&database, "owner_1");
     let said = migrated(&url);
     for role in ROLES {
@@ -290,6 +291,8 @@ async fn who_may_not_create_roles_migrates_all_the_same_and_many_may_at_once() {
     assert!(said.contains("already") && !said.contains("roles"), "{said}");
     let reader = login(&database, "reader_1", "ribstream_reader").await;
     execute(&reader, "select from current_routes").await.unwrap();
+    let error = execute(&reader, "select from theirs").await.unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().code().unwrap(), "42501");
     // A role is for the databases that were migrated, not for others.
     let empty = Database::fresh_on(postgres.url()).await.unwrap();
     let elsewhere = as_login(&empty, "reader_1");

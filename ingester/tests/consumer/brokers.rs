@@ -46,7 +46,8 @@ async fn an_offset_that_a_broker_wrongly_calls_out_of_range_is_read_after_joinin
     bench.publish(20);
     bench.assert_exact().await;
     assert_eq!(member.logged("a partition no longer holds the offset to be read"), 1);
-    assert_eq!(member.metric(r#"halted{partition="0"}"#).await, 0);
+    let halted = format!(r#"halted{{partition="0",topic="{}"}}"#, bench.bed.topic);
+    assert_eq!(member.metric(&halted).await, 0);
     member.stop();
 }
 

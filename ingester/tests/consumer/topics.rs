@@ -36,8 +36,9 @@ async fn remedy(bed: &Bed, member: &Member) {
     assert_eq!(done.rows_affected(), 1, "{line}");
 }
 
-async fn wait_until_halted(member: &Member, partition: usize, cause: &str) {
-    member.wait_for_metric(&format!(r#"halted{{partition="{partition}"}}"#), 1).await;
+async fn wait_until_halted(bed: &Bed, member: &Member, partition: usize, cause: &str) {
+    let halted = format!(r#"halted{{partition="{partition}",topic="{}"}}"#, bed.topic);
+    member.wait_for_metric(&halted, 1).await;
     assert!(member.logged(cause) > 0, "{}", member.log());
     let readiness = member.readiness().await;
     assert!(readiness.starts_with("HTTP/1.0 503"), "{readiness}");
@@ -66,7 +67,13 @@ async fn a_topic_that_was_trimmed_behind_a_sleeping_member_halts_that_partition_
     member.ingester.resume();
     let after = bench.bed.kafka.lengths(&bench.bed.topic).await.unwrap();
     let trimmed = usize::from(before[0] == after[0]);
-    wait_until_halted(&member, trimmed, "Kafka has deleted records that were never stored").await;
+    wait_until_halted(
+        &bench.bed,
+        &member,
+        trimmed,
+        "Kafka has deleted records that were never stored",
+    )
+    .await;
 
     bench.publish(20);
     let other = 1 - trimmed;
@@ -105,7 +112,7 @@ async fn a_topic_that_is_created_again_under_a_running_member_halts_until_it_is_
     tokio::time::sleep(Duration::from_millis(500)).await;
     bed.kafka.create_topic(&bed.topic, 1).await.unwrap();
     publish(&mut speaker, 20);
-    wait_until_halted(&member, 0, "the topic was deleted and created again").await;
+    wait_until_halted(&bed, &member, 0, "the topic was deleted and created again").await;
     remedy(&bed, &member).await;
     wait_until_ready(&member).await;
     bed.wait_until_stored().await;
