@@ -187,6 +187,7 @@ mod tests {
         }
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "as `header` gives it")]
     fn client(text: &str) -> Result<Option<Source>, ProxyError> {
         Ok(Some(Source::Client(text.parse().unwrap())))
     }

@@ -285,7 +285,9 @@ async fn an_event_that_is_told_twice_has_its_times_once_and_without_the_setting_
     }
     events.push(events[1].clone());
     let producer = bed.producer();
-    events.iter().for_each(|event| producer.send(event));
+    for event in events {
+        producer.send(&event);
+    }
     producer.flush();
     let beside = bed.beside().await;
     for (bed, arguments, rows) in [(&bed, &["--processing-times"][..], 2), (&beside, &[], 0)] {

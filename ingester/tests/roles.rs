@@ -174,7 +174,7 @@ async fn no_role_may_do_what_is_not_its_own() {
             };
             let done: sqlx::Result<()> = done.await;
             let code = done.as_ref().err().and_then(|error| error.as_database_error());
-            let code = code.and_then(|error| error.code()).unwrap_or_default();
+            let code = code.and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
             if its_own.contains(sql) {
                 // Policies are the other edition's; COPY is begun, and then given no rows.
                 let may = code.is_empty() || code == "0A000" || sql.starts_with("copy");

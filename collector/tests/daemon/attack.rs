@@ -132,7 +132,9 @@ fn a_router_loses_nothing_while_others_attack_the_port() {
     }
     drop(router);
     over.store(true, Ordering::Relaxed);
-    attackers.into_iter().for_each(|attacker| attacker.join().unwrap());
+    for attacker in attackers {
+        attacker.join().unwrap();
+    }
 
     let last = |events: &[serde_json::Value]| {
         events.last().is_some_and(|event| event.get("router_down").is_some())

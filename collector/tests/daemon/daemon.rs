@@ -13,7 +13,7 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 /// Longer than anything here takes on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Initiation with the sysName "r".
 pub(crate) const INITIATION: &[u8] = &[3, 0, 0, 0, 11, 4, 0, 2, 0, 1, b'r'];

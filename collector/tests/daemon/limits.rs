@@ -127,7 +127,7 @@ fn a_session_may_not_hold_more_than_its_buffer() {
     let daemon = Daemon::start(&["--max-message", "1MB", "--max-buffer", "300kB"]);
     let mut router = daemon.router("127.0.0.2");
     // A message that is allowed and does not fit.
-    let message = [&[3, 0, 0x0d, 0xbb, 0xa0, 200], &[0; 899_994][..]].concat();
+    let message = [&[3, 0, 0x0d, 0xbb, 0xa0, 200][..], &vec![0; 899_994]].concat();
     // It may be closed before all is sent.
     let _ = router.write_all(&message);
     daemon.metric_reaches(&closed("buffer"), 1.0);
@@ -179,7 +179,7 @@ fn a_rate_in_bytes_is_kept_too_whatever_the_size_of_messages() {
     let began = Instant::now();
     let mut router = daemon.connect_from("127.0.0.2");
     // Longer than the bucket: it passes, and is paid for by the next.
-    let long = [&[3, 0, 0, 0x75, 0x30, 200], &[0; 29_994][..]].concat();
+    let long = [&[3, 0, 0, 0x75, 0x30, 200][..], &vec![0; 29_994]].concat();
     router.write_all(&[&long, INITIATION].concat()).unwrap();
     daemon.receives(30_000 + INITIATION.len());
     let took = began.elapsed();

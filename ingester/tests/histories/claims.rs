@@ -136,6 +136,15 @@ fn row(change: &'static [&'static str], replaced: Replaced) -> Row {
     Row::Is { change, replaced }
 }
 
+/// How the sessions' counts of steps are, since the peer came up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Steps {
+    Right,
+    /// The latest session came while the others were abreast, and nothing has changed since.
+    JoinedQuietly,
+    Upset,
+}
+
 /// A session's hold of a peer.
 #[derive(Clone, Copy, Debug)]
 struct Hold {
@@ -151,16 +160,13 @@ pub(crate) struct Claims {
     peer: usize,
     /// Timestamps do not tell versions apart.
     coarse: bool,
-    /// The latest session came while the others were abreast, and nothing has changed since.
-    joined_quietly: bool,
+    steps: Steps,
     /// Sessions that hold it by the topic.
     holds: BTreeMap<usize, Hold>,
     /// Sessions whose hold has ended by the word of another.
     overtaken: BTreeSet<usize>,
     /// Whether `routes` is what the tables say.
     exact: bool,
-    /// No session's count of steps has been upset since the peer came up.
-    counted: bool,
     routes: [Route; ROUTES],
     /// What each session has said of each route since its Peer Up; nothing is not there.
     said: BTreeMap<(usize, usize), Option<u8>>,
@@ -175,11 +181,10 @@ impl Claims {
         Self {
             peer,
             coarse,
-            joined_quietly: false,
+            steps: Steps::Right,
             holds: BTreeMap::new(),
             overtaken: BTreeSet::new(),
             exact: true,
-            counted: true,
             routes: [route; ROUTES],
             said: BTreeMap::new(),
             marked: [None; TABLES],
@@ -224,12 +229,11 @@ impl Claims {
             self.end_all();
             self.marked = [None; TABLES];
             self.exact = true;
-            self.counted = true;
+            self.steps = Steps::Right;
         } else {
-            let quietly = self.exact && self.counted && !self.is_behind(network);
+            let right = self.exact && self.steps != Steps::Upset && !self.is_behind(network);
             self.exact = false;
-            self.joined_quietly = quietly;
-            self.counted = quietly;
+            self.steps = if right { Steps::JoinedQuietly } else { Steps::Upset };
             for (marked, endless) in self.marked.iter_mut().zip(endless) {
                 if endless {
                     *marked = Some(hold.number);
@@ -272,8 +276,7 @@ impl Claims {
 
     fn lose_count(&mut self) {
         self.exact = false;
-        self.joined_quietly = false;
-        self.counted = false;
+        self.steps = Steps::Upset;
     }
 
     /// Some session has not published all that it was sent.
@@ -310,8 +313,9 @@ impl Claims {
                 _ => route.hear_one(word, time),
             };
         }
-        self.joined_quietly &= word.change == route.change;
-        self.counted &= self.joined_quietly;
+        if self.steps != Steps::JoinedQuietly || word.change != route.change {
+            self.steps = Steps::Upset;
+        }
         route.change = route.change.max(word.change);
         let silenced = |it: &usize| network.sessions[*it].state != State::Alive;
         if self.coarse && self.holds.keys().any(silenced) {
@@ -403,9 +407,12 @@ impl Claims {
                     since: None,
                 });
             }
-            let counted = !self.coarse || self.joined_quietly || self.holds.len() == 1;
+            let quietly = self.steps == Steps::JoinedQuietly;
+            let counted = !self.coarse || quietly || self.holds.len() == 1;
             self.exact |= counted;
-            self.joined_quietly = false;
+            if quietly {
+                self.steps = Steps::Right;
+            }
         }
         shown
     }
