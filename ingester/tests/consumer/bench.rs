@@ -97,7 +97,7 @@ impl Bench {
 pub(crate) async fn wait_for_blocked(bed: &Bed, transactions: i64) {
     let blocked = "select count(*) from pg_stat_activity where datname = current_database() \
                    and application_name = 'ribstream-ingester' and wait_event_type = 'Lock' \
-                   and query not like 'select drop_chunks%'";
+                   and query not like 'select drop_history%'";
     common::wait_for("a transaction that waits", async || {
         bed.number(blocked).await >= transactions
     })
