@@ -78,6 +78,9 @@ pub(crate) struct Players {
     pub(crate) collectors: Vec<Daemon>,
     pub(crate) ingesters: Vec<Daemon>,
     pub(crate) sessions: Vec<Arc<Session>>,
+    /// One act at a time for Kafka and for PostgreSQL: one that is paused while it is started
+    /// is waited for by that start, for which its resumption waits.
+    turns: [tokio::sync::Mutex<()>; 2],
     began: Instant,
     // Dropped after the daemons, which are its members.
     _group: Group,
@@ -149,6 +152,7 @@ impl World {
             collectors,
             ingesters,
             sessions,
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
             began: Instant::now(),
             _group: group,
         });
@@ -236,6 +240,7 @@ impl Players {
             Target::Ingester(number) => suffer(&self.ingesters[number], act.fault).await,
             Target::Session(number) => self.sessions[number].reconnect.notify_one(),
             Target::Kafka => {
+                let _turn = self.turns[0].lock().await;
                 let kafka = &self.servers.kafka;
                 match act.fault {
                     Fault::Pause(length) => {
@@ -252,6 +257,7 @@ impl Players {
                 }
             }
             Target::Postgres => {
+                let _turn = self.turns[1].lock().await;
                 let postgres = &self.servers.postgres;
                 match act.fault {
                     Fault::Pause(length) => {
