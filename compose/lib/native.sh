@@ -101,7 +101,7 @@ kafka_up() { grep -qsF 'Kafka Server started' "$instance/kafka.log"; }
 kafka_wait() {
     local limit=$((SECONDS + start_limit))
     until kafka_up; do
-        kafka_pid >/dev/null || { kafka_up || failed Kafka kafka.log; }
+        started kafka || kafka_up || failed Kafka kafka.log
         ((SECONDS < limit)) || failed "Kafka (not ready after $start_limit s)" kafka.log
         sleep 0.1
     done
@@ -125,11 +125,15 @@ postgres_up() { in_root "$postgres_bin/pg_isready" -q -h 127.0.0.1 -p "$postgres
 postgres_wait() {
     local limit=$((SECONDS + start_limit))
     until postgres_up; do
-        [[ -e /proc/$(<"$instance/postgres.pid") ]] || failed PostgreSQL postgres.log
+        started postgres || failed PostgreSQL postgres.log
         ((SECONDS < limit)) || failed "PostgreSQL (not ready after $start_limit s)" postgres.log
         sleep 0.1
     done
 }
+
+# Whether the process just started lives, by its number alone: until it has executed its program,
+# its command line is still this script's.
+started() { [[ -e /proc/$(<"$instance/$1.pid") ]]; }
 
 failed() {
     tail -n 15 "$instance/$2" >&2 || true
