@@ -55,9 +55,20 @@ pub fn text(tlvs: &Tlvs<'_>, kind: u16) -> Option<String> {
     tlvs.first(kind).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// A Peer Up; `continues` where it is for another table of the same BGP session.
+/// How a Peer Up stands to the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Of a BGP session that has begun.
+    Anew,
+    /// Of the BGP session that is up, for another of the peer's tables.
+    ForAnotherTable,
+    /// Of the BGP session that is up, once more.
+    Again,
+}
+
+/// A Peer Up.
 #[must_use]
-pub fn peer_up(up: &PeerUp<'_>, continues: bool) -> v1::PeerUp {
+pub fn peer_up(up: &PeerUp<'_>, told: Told) -> v1::PeerUp {
     v1::PeerUp {
         local_address: bytes(up.local_address()),
         local_port: up.local_port.into(),
@@ -66,7 +77,8 @@ pub fn peer_up(up: &PeerUp<'_>, continues: bool) -> v1::PeerUp {
         received_open: present(&up.received),
         information: information(Some(&up.information), bmp_names::peer_up_tlv),
         undecoded: bytes(up.information.rest),
-        continues,
+        continues: told == Told::ForAnotherTable,
+        repeats: told == Told::Again,
     }
 }
 

@@ -205,8 +205,8 @@ impl Session {
                 self.route_monitoring(header, &monitoring, frame, place, sink);
             }
             Ok(Message::PeerUp(header, up)) => {
-                let continues = self.peers.get(&self.router, header).came_up(&up);
-                let up = convert::peer_up(&up, continues);
+                let told = self.peers.get(&self.router, header).came_up(&up);
+                let up = convert::peer_up(&up, told);
                 self.peer_event(header, place, body::PEER_UP, &up, sink);
             }
             Ok(Message::PeerDown(header, down)) => {

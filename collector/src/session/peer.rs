@@ -9,6 +9,7 @@ use crate::{
     bmp::{PeerHeader, PeerId, PeerUp, RouteMonitoring, View, type_of},
     event::{
         Writer,
+        convert::Told,
         envelope::{self, PeerField, Place, SessionFields},
     },
 };
@@ -35,6 +36,8 @@ pub(super) struct Peer {
     opens: Option<Opens>,
     /// The Peer Ups of the BGP session that is up.
     views_up: SmallVec<[UpOf; 2]>,
+    /// That session, where the router tells what it can be known by.
+    connection: Option<Connection>,
     learned: Vec<(View, AfiSafi, PathIds)>,
 }
 
@@ -53,6 +56,27 @@ impl UpOf {
             ports: (up.local_port, up.remote_port),
             router_time: header.router_time(),
         }
+    }
+}
+
+/// What a BGP session is known by: another of the same peer has another port.
+#[derive(Debug, PartialEq, Eq)]
+struct Connection {
+    local_address: SmallVec<[u8; 16]>,
+    ports: (u16, u16),
+    opens: [Box<[u8]>; 2],
+}
+
+impl Connection {
+    /// A Loc-RIB has no ports, and no BGP session that could be another without a Peer Down.
+    fn of(header: &PeerHeader, up: &PeerUp<'_>) -> Option<Self> {
+        let ports = (up.local_port, up.remote_port);
+        let known = header.view() == View::LocRib || (ports.0 != 0 && ports.1 != 0);
+        known.then(|| Self {
+            local_address: up.local_address().into(),
+            ports,
+            opens: [up.sent.raw.into(), up.received.raw.into()],
+        })
     }
 }
 
@@ -111,6 +135,7 @@ impl Peer {
             dumps: Dumps::default(),
             opens: None,
             views_up: SmallVec::new(),
+            connection: None,
             learned: Vec::new(),
         }
     }
@@ -130,9 +155,17 @@ impl Peer {
         envelope::begin(writer, session, place, self.events, Some(about));
     }
 
-    /// A Peer Up. True where it is for another table of the BGP session that was up.
-    pub(super) fn came_up(&mut self, up: &PeerUp<'_>) -> bool {
-        let another_view = self.up && self.is_another_view(up);
+    /// A Peer Up.
+    pub(super) fn came_up(&mut self, up: &PeerUp<'_>) -> Told {
+        let connection = Connection::of(&self.header, up);
+        let told = if self.up && self.is_another_view(up) {
+            Told::ForAnotherTable
+        } else if self.up && connection.is_some() && connection == self.connection {
+            Told::Again
+        } else {
+            Told::Anew
+        };
+        self.connection = connection;
         self.up = true;
         self.announced = true;
         self.table_name = up
@@ -141,13 +174,15 @@ impl Peer {
             .map(|name| String::from_utf8_lossy(name).into_owned())
             .unwrap_or_default();
         self.opens = Some(Opens::new(up));
-        if !another_view {
-            self.views_up.clear();
+        if told == Told::Anew {
             self.learned.clear();
+        }
+        if told != Told::ForAnotherTable {
+            self.views_up.clear();
             self.dumps.restart();
         }
         self.views_up.push(UpOf::new(&self.header, up));
-        another_view
+        told
     }
 
     /// Whether a Peer Up tells of the same BGP session as the last, for another of

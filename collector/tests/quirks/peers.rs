@@ -218,8 +218,40 @@ fn a_peer_up_for_each_view_is_one_peer_and_begins_no_dump_again() {
     assert_eq!(heard.session.peers_up(), 1);
     assert_eq!(continues(&heard), [false, true, true]);
     let heard = Heard::of([&up(0), &route(), &end_of_rib(), &up(0), &route(), &up(0x40)]);
-    assert!(heard.updates()[2].initial_dump, "the same Peer Up again is another session");
+    assert!(heard.updates()[2].initial_dump, "the same Peer Up again may begin a dump");
     assert_eq!(continues(&heard), [false, false, true]);
+}
+
+#[test]
+fn a_peer_up_that_is_repeated_tells_of_the_same_bgp_session() {
+    let open = open(65011, &[]);
+    let other = self::open(65011, &[(2, &[])]);
+    let up = peer_up(0, 0, &open, &open, &[]);
+    let mut stamped_anew = up.clone();
+    stamped_anew[40..44].copy_from_slice(&1_700_000_000_u32.to_be_bytes());
+    let mut other_port = up.clone();
+    other_port[66..68].copy_from_slice(&50_000_u16.to_be_bytes());
+    let other_open = peer_up(0, 0, &open, &other, &[]);
+    let mut without_ports = up.clone();
+    without_ports[64..68].fill(0);
+    let mut down = peer_header(0, 0);
+    down.push(4);
+    let down = bmp(2, &down);
+    let repeats = |messages: &[&Vec<u8>]| {
+        let heard = Heard::of(messages.iter().copied());
+        let ups = heard.bodies().into_iter().filter_map(|body| match body {
+            Body::PeerUp(up) => Some(up.repeats),
+            _ => None,
+        });
+        ups.collect::<Vec<_>>()
+    };
+    assert_eq!(repeats(&[&up, &up, &stamped_anew]), [false, true, true]);
+    assert_eq!(repeats(&[&up, &other_port, &up]), [false; 3]);
+    assert_eq!(repeats(&[&up, &other_open]), [false; 2]);
+    assert_eq!(repeats(&[&up, &down, &up]), [false; 2]);
+    assert_eq!(repeats(&[&without_ports, &without_ports]), [false; 2], "it cannot be told");
+    let loc_rib = peer_up(3, 0, &open, &open, &[]);
+    assert_eq!(repeats(&[&loc_rib, &loc_rib]), [false, true]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ribstream_proto::v1::PeerDownReason;
 
-use crate::rows::{Continues, PeerSays, Place, RibTable};
+use crate::rows::{PeerSays, Place, RibTable, Told};
 
 /// How much earlier than it should be a router's timestamp may be, in microseconds: FRR and
 /// GoBGP cut that of a Peer Up to whole seconds.
@@ -156,11 +156,23 @@ impl PeerState {
     }
 
     /// A Peer Up.
-    pub fn up(&mut self, place: &Place, continues: Continues) {
+    pub fn up(&mut self, place: &Place, told: Told) {
         let was_up = self.is_up();
+        let alone = self.holders(place.session).next().is_none();
         let hold = self.hold(place.session);
-        if matches!(hold.word, Word::Up | Word::Overtaken) && continues == Continues::Yes {
-            return;
+        match (hold.word, told) {
+            (Word::Up | Word::Overtaken, Told::ForAnotherTable)
+            | (Word::Overtaken, Told::Again) => return,
+            (Word::Up, Told::Again) => {
+                // The hold goes on. What a dump now leaves out is gone, unless other sessions
+                // hold the peer: their words may be ahead of the dump.
+                if alone {
+                    hold.began_sequence = place.sequence;
+                    hold.changed = true;
+                }
+                return;
+            }
+            _ => {}
         }
         let again = hold.word == Word::Up;
         hold.begin(place, place.sequence);

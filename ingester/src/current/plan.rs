@@ -168,9 +168,9 @@ impl<'r> Plan<'r> {
         for step in said {
             match step {
                 Step::Event(_) => {}
-                Step::Up(says, continues) => {
+                Step::Up(says, told) => {
                     peer.says = Some(*says);
-                    peer.up(place, *continues);
+                    peer.up(place, *told);
                 }
                 Step::Down(says, reason) => {
                     peer.says = Some(*says);

@@ -37,9 +37,7 @@ pub use change::SessionChange;
 pub use encode::encode;
 pub(crate) use peer::{header_asn, header_bgp_id};
 pub use raw::{KafkaPlace, RawPlace};
-pub use step::{
-    Continues, Octets, PARTS, PeerSays, Place, RibTable, RouteStep, Signature, Step, Steps,
-};
+pub use step::{Octets, PARTS, PeerSays, Place, RibTable, RouteStep, Signature, Step, Steps, Told};
 pub(crate) use update::{ROUTE_COLUMNS, TAIL_COLUMNS};
 
 use copy::PutColumn as _;

@@ -12,7 +12,7 @@ use ribstream_proto::{
 use serde_json::Value;
 
 use super::{
-    Continues, PeerSays, RowError, Rows, Step, Table,
+    PeerSays, RowError, Rows, Step, Table, Told,
     change::information,
     copy::{PutColumn, PutOptional},
     encode::{Envelope, nonzero, small},
@@ -82,8 +82,12 @@ pub(super) fn append_up(
     up: &PeerUp,
     rows: &mut Rows,
 ) -> Result<(), RowError> {
-    let continues = if up.continues { Continues::Yes } else { Continues::No };
-    rows.steps.push(Step::Up(says(peer), continues));
+    let told = match (up.continues, up.repeats) {
+        (true, _) => Told::ForAnotherTable,
+        (false, true) => Told::Again,
+        (false, false) => Told::Anew,
+    };
+    rows.steps.push(Step::Up(says(peer), told));
     let row = begin(rows, Table::PeerEvents, PEER_EVENTS_COLUMNS, envelope, 0);
     put_header(row, b"up", peer)?;
     row.put_null();

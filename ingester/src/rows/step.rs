@@ -12,7 +12,7 @@ pub enum Step {
     /// An event of a peer begins.
     Event(Place),
     /// A Peer Up.
-    Up(PeerSays, Continues),
+    Up(PeerSays, Told),
     /// A Peer Down, for this reason.
     Down(PeerSays, i32),
     /// A Route Monitoring.
@@ -23,13 +23,15 @@ pub enum Step {
     DumpOver(RibTable),
 }
 
-/// Whether a Peer Up tells of the same BGP session as the one before it.
+/// What a Peer Up tells of a peer that its session holds already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Continues {
-    /// It is for another of the peer's tables.
-    Yes,
-    /// The peer came up.
-    No,
+pub enum Told {
+    /// That it came up anew.
+    Anew,
+    /// That it is up, for another of its tables.
+    ForAnotherTable,
+    /// That it is up, once more, and perhaps a dump.
+    Again,
 }
 
 /// Which event of which peer, and when.

@@ -24,6 +24,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ribstream_ingester::rows::Told;
 use ribstream_proto::v1::PeerDownReason;
 
 use crate::network::{Arrival, Network, ROUTES, Said, State, TABLES, Word, table_of};
@@ -195,9 +196,9 @@ impl Claims {
     pub(crate) fn arrived(&mut self, arrival: &Arrival, network: &Network) -> Option<Row> {
         let session = arrival.session;
         match &arrival.said {
-            Said::Up { continues, number, endless } => {
+            Said::Up { told, number, endless } => {
                 let known = self.holds.contains_key(&session) || self.overtaken.contains(&session);
-                if !continues || !known {
+                if *told == Told::Anew || !known {
                     let hold = Hold { number: *number, stamp: arrival.event.router_time };
                     self.up(session, hold, *endless, network);
                 }
@@ -236,7 +237,7 @@ impl Claims {
             self.steps = if right { Steps::JoinedQuietly } else { Steps::Upset };
             for (marked, endless) in self.marked.iter_mut().zip(endless) {
                 if endless {
-                    *marked = Some(hold.number);
+                    *marked = Some(network.change);
                 }
             }
         }
@@ -386,8 +387,9 @@ impl Claims {
             // A dead session that is not silent yet may hold the peer.
             return self.shown(network);
         }
-        if !self.exact && self.is_behind(network) {
-            // One that is cut off has spoken of the past, and not come to its end.
+        let cut_off = network.sessions.iter().filter(|it| it.state == State::Stalled);
+        if !self.exact && cut_off.flat_map(|it| it.waiting(self.peer)).next().is_some() {
+            // It has spoken of the past, and not come to its end.
             return [Shown::Any; ROUTES];
         }
         let truth = std::array::from_fn(|route| network.held(self.peer, route));

@@ -1,6 +1,7 @@
 //! Messages of the router as the collector's events.
 
 use bytes::Bytes;
+use ribstream_ingester::rows::Told;
 use ribstream_proto::v1::{
     Family, PathAttributes, Peer, PeerDown, PeerUp, Prefix, PrefixRoute, RibView, RouteUpdate,
     Routes, event::Body,
@@ -37,9 +38,11 @@ pub(crate) fn identity(peer: usize) -> Peer {
 /// A message as the collector decodes it.
 pub(crate) fn body(peer: usize, said: &Said, end_of_rib: bool) -> Body {
     match said {
-        Said::Up { continues, .. } => {
-            Body::PeerUp(PeerUp { continues: *continues, ..PeerUp::default() })
-        }
+        Said::Up { told, .. } => Body::PeerUp(PeerUp {
+            continues: *told == Told::ForAnotherTable,
+            repeats: *told == Told::Again,
+            ..PeerUp::default()
+        }),
         Said::Down(reason) => {
             Body::PeerDown(PeerDown { reason: *reason as i32, ..PeerDown::default() })
         }

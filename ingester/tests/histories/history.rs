@@ -69,6 +69,11 @@ pub(crate) enum Step {
     Refresh {
         peer: usize,
     },
+    /// The router tells a session once more that the peer is up, and what it holds.
+    Repeat {
+        peer: usize,
+        collector: usize,
+    },
     Connect {
         collector: usize,
     },
@@ -120,6 +125,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => peer().prop_map(|peer| Step::Down { peer }),
         1 => (peer(), route()).prop_map(|(peer, route)| Step::Stray { peer, route }),
         1 => peer().prop_map(|peer| Step::Refresh { peer }),
+        1 => (peer(), collector()).prop_map(|(peer, collector)| Step::Repeat { peer, collector }),
         3 => collector().prop_map(|collector| Step::Connect { collector }),
         1 => (collector(), ending).prop_map(|(collector, how)| Step::End { collector, how }),
         1 => collector().prop_map(|collector| Step::Stall { collector }),
@@ -162,6 +168,9 @@ impl fmt::Display for Step {
             Self::Down { peer } => write!(f, "peer {peer} goes down"),
             Self::Stray { peer, route } => write!(f, "peer {peer} is down and withdraws {route}"),
             Self::Refresh { peer } => write!(f, "peer {peer} is sent again"),
+            Self::Repeat { peer, collector } => {
+                write!(f, "peer {peer} is told to {} again", name(collector))
+            }
             Self::Connect { collector } => write!(f, "{} is connected", name(collector)),
             Self::End { collector, how } => write!(f, "{} ends: {how:?}", name(collector)),
             Self::Stall { collector } => write!(f, "{} is cut off", name(collector)),

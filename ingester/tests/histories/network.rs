@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use ribstream_ingester::rows::Told;
 use ribstream_proto::v1::{Event, PeerDownReason};
 
 use crate::{
@@ -47,7 +48,7 @@ pub(crate) struct Word {
 #[derive(Clone, Debug)]
 pub(crate) enum Said {
     Up {
-        continues: bool,
+        told: Told,
         /// Greater than that of all before.
         number: u32,
         /// Tables whose dump has nothing that ends it.
@@ -271,7 +272,16 @@ impl Network {
         }
         self.peers[peer] = Truth { up: true, since: self.clock, held };
         for session in self.open() {
-            self.dump(session, peer);
+            self.dump(session, peer, Told::Anew, self.stamp_of_up(peer));
+        }
+    }
+
+    /// Tells one session once more that the peer is up, as if it were so since now.
+    pub(crate) fn repeat(&mut self, peer: usize, collector: usize) {
+        if let Some(session) = self.at(collector)
+            && self.peers[peer].up
+        {
+            self.dump(session, peer, Told::Again, self.stamp(self.clock));
         }
     }
 
@@ -299,7 +309,8 @@ impl Network {
         });
         for peer in 0..PEERS {
             if self.peers[peer].up {
-                self.dump(self.sessions.len() - 1, peer);
+                let stamp = self.stamp_of_up(peer);
+                self.dump(self.sessions.len() - 1, peer, Told::Anew, stamp);
             }
         }
     }
@@ -311,8 +322,12 @@ impl Network {
     }
 
     fn tell(&mut self, peer: usize, word: Word) {
+        // What one session's repeated dump keeps, the others must have too: of a route that they
+        // were never told of, a withdrawal leaves nothing that would tell what comes late.
+        let repeated = |it: &Said| matches!(it, Said::Up { told: Told::Again, .. });
+        let repeats = self.sessions.iter().any(|it| it.waiting(peer).any(repeated));
         for session in self.open() {
-            if self.leaves_out {
+            if self.leaves_out && !repeats {
                 self.leave_out(session, peer, word.route);
             }
             self.send(session, peer, Said::Route { word, dump: false }, self.stamp(self.clock));
@@ -335,7 +350,7 @@ impl Network {
         });
     }
 
-    fn dump(&mut self, session: usize, peer: usize) {
+    fn dump(&mut self, session: usize, peer: usize, told: Told, stamp: Option<u64>) {
         self.change += 1;
         let number = self.change;
         let held = self.peers[peer].held;
@@ -345,8 +360,9 @@ impl Network {
         });
         // The second peer's router sends one for each view.
         for view in 0..=peer {
-            let up = Said::Up { continues: view > 0, number, endless };
-            self.send(session, peer, up, self.stamp_of_up(peer));
+            let told = if view > 0 { Told::ForAnotherTable } else { told };
+            let up = Said::Up { told, number, endless };
+            self.send(session, peer, up, stamp);
         }
         self.send_table(session, peer, true);
     }

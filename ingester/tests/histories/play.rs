@@ -62,6 +62,7 @@ impl Player {
             Step::Down { peer } => self.network.down(peer),
             Step::Stray { peer, route } => self.network.stray(peer, route),
             Step::Refresh { peer } => self.network.refresh(peer),
+            Step::Repeat { peer, collector } => self.network.repeat(peer, collector),
             Step::Connect { collector } => {
                 let before = self.network.sessions.len();
                 self.network.connect(collector);
@@ -179,8 +180,7 @@ pub(crate) fn table(history: &History, moments: &[Moment]) -> String {
         for (arrival, row) in &moment.arrivals {
             let name = if arrival.event.collector == "collector-0" { 'A' } else { 'B' };
             let said = match &arrival.said {
-                Said::Up { continues: false, .. } => "up".to_owned(),
-                Said::Up { continues: true, .. } => "up, goes on".to_owned(),
+                Said::Up { told, .. } => format!("up ({told:?})"),
                 Said::Down(reason) => format!("down ({reason:?})"),
                 Said::Over(table) => format!("dump of table {table} is over"),
                 Said::Route { word, dump } => {

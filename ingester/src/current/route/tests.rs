@@ -3,7 +3,7 @@
 use ribstream_proto::v1::PeerDownReason;
 
 use super::*;
-use crate::rows::{Continues, PeerSlot};
+use crate::rows::{PeerSlot, Told};
 
 const TABLE: RibTable = RibTable { view: 1, afi: 1, safi: 1 };
 const V1: &[u8] = &[0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1];
@@ -34,7 +34,12 @@ impl Story {
 
     fn up(&mut self, session: i64) {
         let place = self.place(session);
-        self.peer.up(&place, Continues::No);
+        self.peer.up(&place, Told::Anew);
+    }
+
+    fn up_again(&mut self, session: i64) {
+        let place = self.place(session);
+        self.peer.up(&place, Told::Again);
     }
 
     fn down(&mut self, session: i64) {
@@ -370,8 +375,10 @@ fn a_peer_down_ends_what_a_session_holds_whose_collector_has_died() {
     assert_eq!(story.say(1, Some(V2)), "past");
     story.dump_over(1);
     let again = story.place(1);
-    story.peer.up(&again, Continues::Yes);
+    story.peer.up(&again, Told::ForAnotherTable);
     assert_eq!(story.say(1, None), "past", "a Peer Up for another view is of the past too");
+    story.up_again(1);
+    assert_eq!(story.say(1, None), "past", "and so is one that is repeated");
     story.down(1);
     assert_eq!(story.say(1, None), "unheld");
     assert_eq!(story.current(), Some(V1));
@@ -391,6 +398,61 @@ fn a_peer_that_comes_up_again_ends_what_a_session_holds_whose_collector_has_died
     story.up(2);
     assert_eq!(story.current(), None);
     assert_eq!(story.peer.epoch_number(), 2);
+}
+
+#[test]
+fn a_peer_up_that_is_repeated_ends_nothing() {
+    let mut story = timed();
+    story.up(1);
+    story.say(1, Some(V1));
+    story.up(2);
+    assert_eq!(story.say(2, Some(V1)), "echo");
+    story.router_time = Some(20_000_000);
+    story.up_again(2);
+    assert_eq!(story.current(), Some(V1));
+    assert_eq!(story.say(1, Some(V2)), "changed");
+    let place = story.place(2);
+    story.peer.down(&place, PeerDownReason::SessionLost as i32);
+    assert_eq!(story.current(), Some(V2));
+    story.up_again(1);
+    assert_eq!(story.current(), Some(V2));
+    assert_eq!(story.peer.epoch_number(), 1);
+}
+
+#[test]
+fn the_dump_behind_a_peer_up_that_is_repeated_leaves_out_what_is_gone() {
+    let mut story = Story::default();
+    story.up(1);
+    story.say(1, Some(V1));
+    story.dump_over(1);
+    story.up_again(1);
+    assert_eq!(story.current(), Some(V1), "until the dump is over");
+    story.dump_over(1);
+    assert_eq!(story.current(), None);
+    assert_eq!(story.say(1, Some(V1)), "returned");
+    assert_eq!(story.peer.epoch_number(), 1);
+}
+
+#[test]
+fn a_dump_that_is_repeated_leaves_out_nothing_of_a_session_that_is_ahead() {
+    let mut story = timed();
+    story.up(1);
+    story.up(2);
+    let say = |story: &mut Story, session, at, signature| {
+        story.router_time = Some(at);
+        story.say(session, Some(signature))
+    };
+    assert_eq!(say(&mut story, 1, 1_000_000, V1), "new");
+    assert_eq!(say(&mut story, 1, 2_000_000, V2), "changed");
+    assert_eq!(say(&mut story, 1, 4_000_000, V1), "changed");
+    assert_eq!(say(&mut story, 2, 1_000_000, V1), "echo");
+    assert_eq!(say(&mut story, 2, 2_000_000, V2), "past");
+    story.router_time = Some(3_000_000);
+    story.up_again(2);
+    assert_eq!(say(&mut story, 2, 2_000_000, V2), "past");
+    story.dump_over(2);
+    assert_eq!(story.current(), Some(V1));
+    assert_eq!(say(&mut story, 2, 4_000_000, V1), "echo");
 }
 
 #[test]
