@@ -180,10 +180,12 @@ impl Open {
         self.writer.offer(&mut self.batch)
     }
 
+    /// For who has no partitions any more, or reads them again from the beginning of the batch.
     fn drop_batch(&mut self) {
         self.batch.clear();
         self.batch.generation = self.writer.generation();
         self.waiting = None;
+        self.paused = false;
     }
 }
 
@@ -374,6 +376,10 @@ impl Membership<'_> {
                         if let Some(next) = next {
                             self.stored.insert(partition, (next, None));
                         }
+                    }
+                    // They are read from now on; those of a writer that is behind wait for it.
+                    for index in (0..self.open.len()).filter(|index| self.open[*index].paused) {
+                        self.pause(index, true);
                     }
                 }
                 Change::Revoked(revoked) => self.take_away(&revoked)?,

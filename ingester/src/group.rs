@@ -198,9 +198,13 @@ impl Group {
         };
         let mut assigned = TopicPartitionList::new();
         let mut halted = TopicPartitionList::new();
+        let mut read = TopicPartitionList::new();
         for (partition, position) in &positions {
             let offset = match position {
-                Position::At(offset) => Offset::Offset(*offset),
+                Position::At(offset) => {
+                    read.add_partition(&self.positions.topic, *partition);
+                    Offset::Offset(*offset)
+                }
                 Position::Halted => {
                     halted.add_partition(&self.positions.topic, *partition);
                     Offset::End
@@ -217,8 +221,11 @@ impl Group {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(&assigned),
             RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(&assigned),
         };
-        let done =
-            done.and_then(|()| if halted.count() == 0 { Ok(()) } else { consumer.pause(&halted) });
+        // A partition that was paused when it went away is so when it comes back (librdkafka
+        // 2.12), and nobody would know.
+        let done = done
+            .and_then(|()| if read.count() == 0 { Ok(()) } else { consumer.resume(&read) })
+            .and_then(|()| if halted.count() == 0 { Ok(()) } else { consumer.pause(&halted) });
         if let Err(error) = done {
             tracing::warn!(%error, ?partitions, "cannot take partitions");
             self.note(Change::Failed);

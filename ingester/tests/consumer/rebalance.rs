@@ -16,11 +16,59 @@ fn partitions_that_go_to_another_member_lose_and_double_nothing() {
         scenario!(the_search_for_a_refused_record_survives_that_its_partition_goes),
         scenario!(a_member_that_wakes_after_its_partitions_have_gone_cannot_write_what_it_had_read),
         scenario!(of_a_member_that_sleeps_in_its_transaction_and_its_heir_one_writes),
+        scenario!(partitions_that_were_paused_when_they_went_are_read_when_they_come_back),
+        scenario!(a_writer_that_is_behind_pauses_again_after_it_has_lost_partitions),
     ]);
 }
 
 /// What the log of a member has that was given a partition.
 const POSITION: &str = "positions=[(";
+
+/// What the log of a member has that reads faster than the database writes.
+const PAUSED: &str = "paused partitions";
+
+async fn partitions_that_were_paused_when_they_went_are_read_when_they_come_back() {
+    let mut bench = Bench::new(1).await;
+    bench.publish(1);
+    let sleeper = Member::start(&bench.bed, &["--batch-rows", "10"]);
+    bench.bed.wait_until_stored().await;
+    let hold = Hold::take(&bench.bed, Hold::OFFSETS).await;
+    bench.publish(20);
+    sleeper.wait_for_log(PAUSED).await;
+    sleeper.ingester.pause();
+    let heir = Member::start(&bench.bed, &[]);
+    heir.wait_for_log(POSITION).await;
+    hold.release().await;
+    bench.bed.wait_until_stored().await;
+    sleeper.ingester.resume();
+    sleeper.wait_for_log("partitions revoked").await;
+    heir.stop();
+    bench.publish(5);
+    bench.assert_exact().await;
+    sleeper.stop();
+}
+
+async fn a_writer_that_is_behind_pauses_again_after_it_has_lost_partitions() {
+    let mut bench = Bench::new(4).await;
+    bench.publish(1);
+    let arguments = ["--writers", "1", "--batch-rows", "10"];
+    let first = Member::start(&bench.bed, &arguments);
+    bench.bed.wait_until_stored().await;
+    let hold = Hold::take(&bench.bed, Hold::OFFSETS).await;
+    bench.publish(20);
+    first.wait_for_log(PAUSED).await;
+    let second = Member::start(&bench.bed, &arguments);
+    second.wait_for_log(POSITION).await;
+    hold.release().await;
+    bench.bed.wait_until_stored().await;
+    let hold = Hold::take(&bench.bed, Hold::OFFSETS).await;
+    bench.publish(20);
+    common::wait_for("another pause", async || first.logged(PAUSED) == 2).await;
+    hold.release().await;
+    bench.assert_exact().await;
+    first.stop();
+    second.stop();
+}
 
 /// A member gives half of its partitions away while its batch waits in the database.
 async fn a_batch_is_dropped_where_it_waits(hold: &str) {
