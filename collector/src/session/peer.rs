@@ -158,9 +158,10 @@ impl Peer {
     /// A Peer Up.
     pub(super) fn came_up(&mut self, up: &PeerUp<'_>) -> Told {
         let connection = Connection::of(&self.header, up);
-        let told = if self.up && self.is_another_view(up) {
+        let same = connection.is_some() && connection == self.connection;
+        let told = if self.up && self.is_another_view(up, same) {
             Told::ForAnotherTable
-        } else if self.up && connection.is_some() && connection == self.connection {
+        } else if self.up && same {
             Told::Again
         } else {
             Told::Anew
@@ -186,11 +187,13 @@ impl Peer {
     }
 
     /// Whether a Peer Up tells of the same BGP session as the last, for another of
-    /// its tables: routers send one for each. Then the tables' dumps go on.
-    fn is_another_view(&self, up: &PeerUp<'_>) -> bool {
+    /// its tables: routers send one for each. Then the tables' dumps go on. `same` says that
+    /// it is that session, though the router may have stamped the Peer Up anew.
+    fn is_another_view(&self, up: &PeerUp<'_>, same: bool) -> bool {
         let new = UpOf::new(&self.header, up);
-        !self.views_up.contains(&new)
-            && self.views_up.last().is_some_and(|last| UpOf { view: new.view, ..*last } == new)
+        let alike = |last: &UpOf| same || UpOf { view: new.view, ..*last } == new;
+        self.views_up.iter().all(|known| known.view != new.view)
+            && self.views_up.last().is_some_and(alike)
     }
 
     /// A Peer Down.

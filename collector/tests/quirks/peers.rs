@@ -246,6 +246,10 @@ fn a_peer_up_that_is_repeated_tells_of_the_same_bgp_session() {
         ups.collect::<Vec<_>>()
     };
     assert_eq!(repeats(&[&up, &up, &stamped_anew]), [false, true, true]);
+    let mut other_view = stamped_anew.clone();
+    other_view[7] = 0x40;
+    assert_eq!(repeats(&[&up, &other_view, &other_view]), [false, false, true]);
+    assert_eq!(continues(&Heard::of([&up, &other_view, &other_view])), [false, true, false]);
     assert_eq!(repeats(&[&up, &other_port, &up]), [false; 3]);
     assert_eq!(repeats(&[&up, &other_open]), [false; 2]);
     assert_eq!(repeats(&[&up, &down, &up]), [false; 2]);
