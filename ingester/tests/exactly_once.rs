@@ -37,23 +37,9 @@ async fn undisturbed(bed: &Bed) -> Vec<(String, i64, String)> {
 async fn an_ingester_that_is_killed_at_random_moments_leaves_the_same_rows() {
     let bed = Bed::new(3).await;
     publish(&bed, 20_000);
-    let mut kills = 0;
     let total: i64 = bed.kafka.lengths(&bed.topic).await.unwrap().iter().sum();
     // Small batches, so that there are many moments to be killed at.
-    // A static member takes its own place at once, where Kafka would wait for the dead one.
-    let arguments = ["--batch-rows", "2000", "--kafka-property", "group.instance.id=one"];
-    while bed.stored().await < total {
-        let before = bed.stored().await;
-        let ingester = bed.ingester(&arguments);
-        common::wait_for("progress", async || bed.stored().await > before).await;
-        // Anywhere between two commits: 0 to 40 ms, at odds with the rhythm of batches.
-        tokio::time::sleep(Duration::from_millis(kills * 17 % 41)).await;
-        ingester.kill();
-        kills += 1;
-        assert!(kills < 200, "no progress");
-    }
-    println!("killed {kills} times");
-    assert!(kills > 3, "the topic was read before it could be disturbed");
+    bed.store_by_ingesters_that_are_killed(total, &["--batch-rows", "2000"]).await;
     assert_eq!(bed.digest().await, undisturbed(&bed).await);
 }
 

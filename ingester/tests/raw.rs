@@ -4,8 +4,6 @@ mod common;
 #[path = "common/replay.rs"]
 mod replay;
 
-use std::time::Duration;
-
 use common::{Bed, Speaker};
 use prost::Message as _;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -157,20 +155,7 @@ async fn ingesters_that_are_killed_leave_each_message_and_each_time_once() {
     };
     let total = both().await;
     let arguments = ["--raw", "--topic-raw", &raw, "--processing-times", "--batch-rows", "3000"];
-    // A member by name has its partitions back at once.
-    let member = ["--kafka-property", "group.instance.id=the-one"];
-    let arguments: Vec<&str> = arguments.into_iter().chain(member).collect();
-    let mut kills = 0;
-    while bed.stored().await < total {
-        let before = bed.stored().await;
-        let ingester = bed.ingester(&arguments);
-        common::wait_for("progress", async || bed.stored().await > before).await;
-        tokio::time::sleep(Duration::from_millis(kills * 29 % 97)).await;
-        ingester.kill();
-        kills += 1;
-    }
-    println!("killed {kills} times");
-    assert!(kills > 3, "the topics were read before that could be disturbed");
+    bed.store_by_ingesters_that_are_killed(total, &arguments).await;
     assert_stream(&bed, &stream).await;
 
     let beside = bed.beside().await;

@@ -175,6 +175,27 @@ impl Bed {
         assert_eq!(ingester.stop(), Some(0));
     }
 
+    /// Starts ingesters one after the other and kills each at some moment after its first
+    /// commit, 0 to 100 ms, at odds with the rhythm of batches, until so many records are in the
+    /// database. A member by name takes its own partitions at once, where Kafka would wait for
+    /// the dead one.
+    pub async fn store_by_ingesters_that_are_killed(&self, total: i64, arguments: &[&str]) {
+        let member = ["--kafka-property", "group.instance.id=the-one"];
+        let arguments = [arguments, &member].concat();
+        let mut kills = 0;
+        while self.stored().await < total {
+            let before = self.stored().await;
+            let ingester = self.ingester(&arguments);
+            wait_for("progress", async || self.stored().await > before).await;
+            tokio::time::sleep(Duration::from_millis(kills * 29 % 97)).await;
+            ingester.kill();
+            kills += 1;
+            assert!(kills < 500, "no progress");
+        }
+        println!("killed {kills} times");
+        assert!(kills > 3, "all was read before that could be disturbed");
+    }
+
     /// Waits until all records that the topic has now are in the database.
     pub async fn wait_until_stored(&self) {
         self.wait_until_stored_of(&self.topic).await;
