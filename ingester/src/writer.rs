@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// First and longest wait before the database is asked again.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// What a writer tells the consumer.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ mod common;
 use std::{process::Stdio, time::Duration};
 
 use bytes::Bytes;
-use common::{Bed, Speaker, binary, routes};
+use common::{Bed, Ingester, Speaker, binary, routes};
 use prost::Message as _;
 use ribstream_proto::v1::{DeadLetter, Prefix, PrefixRoute, RouteUpdate, event::Body};
 use ribstream_testkit::{Database, Kafka, OwnPostgres};
@@ -128,6 +128,114 @@ async fn a_database_that_goes_away_loses_nothing() {
         bed.number("select count(distinct (peer_id, sequence, ordinal)) from route_events").await,
         60_000
     );
+}
+
+/// What an operator, another client or the machine does to the database of `patient`, and what
+/// ends it again.
+struct Cause {
+    what: &'static str,
+    begin: String,
+    end: String,
+}
+
+impl Cause {
+    fn new(what: &'static str, begin: &str, end: &str) -> Self {
+        Self { what, begin: begin.to_owned(), end: end.to_owned() }
+    }
+
+    /// The server gives this SQLSTATE to whoever writes a route.
+    fn refusal(what: &'static str, code: &str) -> Self {
+        let begin = format!(
+            "create function refuse() returns trigger language plpgsql as $$
+             begin raise exception 'the test says no' using errcode = '{code}'; end $$;
+             create trigger refuse before insert on route_events
+             for each row execute function refuse()"
+        );
+        Self::new(what, &begin, "drop function refuse cascade")
+    }
+}
+
+fn causes() -> Vec<Cause> {
+    let thrown_out =
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'patient'";
+    let database = |setting: &str| {
+        format!(
+            "do $$ begin execute format('alter database %I {setting}', current_database()); end $$"
+        )
+    };
+    let read_only = database("set default_transaction_read_only = on");
+    let writable =
+        format!("set transaction read write; {}", database("reset default_transaction_read_only"));
+    vec![
+        Cause::new("read-only", &format!("{read_only}; {thrown_out}"), &writable),
+        Cause::new(
+            "at its connection limit",
+            &format!("alter role patient connection limit 0; {thrown_out}"),
+            "alter role patient connection limit -1",
+        ),
+        Cause::new(
+            "closed to the ingester",
+            &format!("alter role patient nologin; {thrown_out}"),
+            "alter role patient login",
+        ),
+        Cause::new(
+            "without a right",
+            "revoke insert on route_events from ribstream_ingester",
+            "grant insert on route_events to ribstream_ingester",
+        ),
+        Cause::refusal("out of disk space", "53100"),
+        Cause::refusal("out of memory", "53200"),
+        Cause::refusal("in a deadlock", "40P01"),
+        Cause::refusal("cancelling statements", "57014"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_refuses_for_a_while_loses_nothing() {
+    let postgres = OwnPostgres::start().await.unwrap();
+    let database = Database::fresh_on(postgres.url()).await.unwrap();
+    let bed = Bed::with(Kafka::shared().await.unwrap(), database, 1).await;
+    execute(&bed, "create role patient login password 'secret' in role ribstream_ingester").await;
+    let url = bed.database.url().replace("ribstream:ribstream@", "patient:secret@");
+    let mut command = bed.command_of(&bed.group, &url);
+    let mut ingester = Ingester::spawn(command.args(["--http", "127.0.0.1:0"]));
+    let producer = bed.producer();
+    let mut speaker = Speaker::new(1, 1);
+    let mut publish = || {
+        for _ in 0..100 {
+            producer.send(&speaker.announce(0..5));
+        }
+        producer.flush();
+    };
+    publish();
+    bed.wait_until_stored().await;
+    let mut rows = 500;
+    for Cause { what, begin, end } in causes() {
+        execute(&bed, &begin).await;
+        publish();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(bed.number("select count(*) from route_events").await, rows, "{what}");
+        execute(&bed, &end).await;
+        bed.wait_until_stored().await;
+        assert!(ingester.is_running(), "{what}");
+        rows += 500;
+        assert_eq!(bed.number("select count(*) from route_events").await, rows, "{what}");
+    }
+    // One that is only slow is waited for.
+    let mut other = bed.database.connect().await.unwrap();
+    let lock = "begin; lock table route_events in access exclusive mode";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    publish();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    sqlx::raw_sql("rollback").execute(&mut other).await.unwrap();
+    bed.wait_until_stored().await;
+    assert_eq!(ingester.stop(), Some(0));
+    assert_eq!(
+        bed.number("select count(distinct (sequence, ordinal)) from route_events").await,
+        rows + 500
+    );
+    assert_eq!(bed.number("select count(*) from route_events").await, rows + 500);
+    assert!(letters(&bed).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
