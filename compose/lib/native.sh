@@ -41,6 +41,37 @@ broker.session.timeout.ms=25000
 END
 }
 
+# What the listeners of --kafka-tls add; where a property comes twice, the later counts.
+kafka_tls_properties() {
+    local tls=$1 sasl=$2 directory=$3
+    cat <<END
+listeners=PLAINTEXT://127.0.0.1:$kafka_port,CONTROLLER://127.0.0.1:$controller_port,TLS://127.0.0.1:$tls,SASL://127.0.0.1:$sasl
+advertised.listeners=PLAINTEXT://127.0.0.1:$kafka_port,TLS://127.0.0.1:$tls,SASL://127.0.0.1:$sasl
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,SASL:SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location=$directory/server.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$directory/ca.pem
+listener.name.tls.ssl.client.auth=required
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_ribstream="ribstream";
+listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+END
+}
+
+# A data directory in $1 that knows the user of --kafka-tls.
+kafka_format_with_user() {
+    local data=$1 user='[name=ribstream,password=ribstream]'
+    sed "s|^log.dirs=.*|log.dirs=$data|" "$instance/server.properties" >"$instance/format.properties"
+    java -cp "$kafka_home/libs/*" kafka.tools.StorageTool format -t cmlic3RyZWFtLWthZmthMA \
+        -c "$instance/format.properties" --add-scram "SCRAM-SHA-256=$user" --add-scram "SCRAM-SHA-512=$user" \
+        >"$instance/format.log" 2>&1 || {
+        tail -n 5 "$instance/format.log" >&2
+        die "Kafka could not format $data"
+    }
+}
+
 postgres_settings() {
     local port=$1 buffers=$2
     cat <<END
@@ -85,9 +116,18 @@ live_pid() {
 kafka_start() {
     kafka_pid >/dev/null && return
     kafka_properties "$kafka_port" "$controller_port" "$instance/kafka-data" >"$instance/server.properties"
+    if [[ -e $instance/kafka-tls ]]; then
+        local tls sasl directory
+        read -r tls sasl directory <"$instance/kafka-tls"
+        kafka_tls_properties "$tls" "$sasl" "$directory" >>"$instance/server.properties"
+    fi
     if [[ ! -d $instance/kafka-data ]]; then
         rm -rf "$instance/kafka-data.part"
-        cp -a "$kafka_home/formatted" "$instance/kafka-data.part"
+        if [[ -e $instance/kafka-tls ]]; then
+            kafka_format_with_user "$instance/kafka-data.part"
+        else
+            cp -a "$kafka_home/formatted" "$instance/kafka-data.part"
+        fi
         mv "$instance/kafka-data.part" "$instance/kafka-data"
     fi
     [[ ! -e $instance/kafka.log ]] || mv "$instance/kafka.log" "$instance/kafka.log.1"

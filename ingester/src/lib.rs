@@ -79,7 +79,10 @@ pub fn main(cli: Cli) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match cli.command {
-        Command::Run(options) => runtime.block_on(async { run(options, shutdown::signal()).await }),
+        Command::Run(options) => runtime.block_on(async {
+            shutdown::survive_hangup();
+            run(options, shutdown::signal()).await
+        }),
         Command::Migrate(options) => runtime.block_on(migrate(&options)),
         Command::Replay(options) => {
             let database = database(&options.database)?;

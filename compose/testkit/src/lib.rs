@@ -18,7 +18,7 @@ mod reaper;
 
 pub use database::Database;
 pub use kafka::{Kafka, Record, topic};
-pub use own::{OwnKafka, OwnPostgres};
+pub use own::{OwnKafka, OwnPostgres, SecureKafka};
 
 /// A word that no other test, process or run of today has used: for names.
 fn unique() -> String {

@@ -1,6 +1,7 @@
 //! Servers of a test's own, to be stopped, killed and paused at will.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -27,6 +28,11 @@ enum Server {
 
 impl Server {
     async fn start(server: &'static str) -> Result<Self> {
+        Self::start_with(server, &[]).await
+    }
+
+    /// Tells the stack more, and a container nothing.
+    async fn start_with(server: &'static str, more: &[&OsStr]) -> Result<Self> {
         let Some(script) = std::env::var_os("RIBSTREAM_TEST_STACK").map(PathBuf::from) else {
             return Ok(Self::Container(match server {
                 "kafka" => Box::new(container::kafka().await?),
@@ -44,17 +50,21 @@ impl Server {
         ])
         .context("cannot start a shell that takes the server down")?;
         let own = Self::Stack { script, instance, server, _reaper: reaper };
-        own.stack("up").await?;
+        own.stack_with("up", more).await?;
         Ok(own)
     }
 
     /// Runs a command of the stack on this server and gives what it printed.
     async fn stack(&self, command: &'static str) -> Result<String> {
+        self.stack_with(command, &[]).await
+    }
+
+    async fn stack_with(&self, command: &'static str, more: &[&OsStr]) -> Result<String> {
         let Self::Stack { script, instance, server, .. } = self else {
             bail!("{command} is for the stack, and this is a container");
         };
         let mut stack = Command::new(script);
-        stack.args([command, "--name", instance]);
+        stack.args([command, "--name", instance]).args(more);
         if command != "env" {
             stack.arg(server);
         }
@@ -181,6 +191,49 @@ fn is_transport(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<rdkafka::error::KafkaError>()
         .is_some_and(|error| matches!(error, rdkafka::error::KafkaError::MetadataFetch(_)))
+}
+
+/// A Kafka of a test's own that listens by TLS and by SASL too, taken away when dropped.
+#[derive(Debug)]
+pub struct SecureKafka {
+    own: OwnKafka,
+    tls: String,
+    sasl: String,
+}
+
+impl SecureKafka {
+    /// Starts one with `server.pem` (key and certificate) and `ca.pem` of a directory. None,
+    /// where there is no stack.
+    pub async fn start(directory: &Path) -> Result<Option<Self>> {
+        if std::env::var_os("RIBSTREAM_TEST_STACK").is_none() {
+            return Ok(None);
+        }
+        let more = [OsStr::new("--kafka-tls"), directory.as_os_str()];
+        let server = Server::start_with("kafka", &more).await?;
+        let tls = server.variable("RIBSTREAM_TEST_KAFKA_TLS").await?;
+        let sasl = server.variable("RIBSTREAM_TEST_KAFKA_SASL").await?;
+        let brokers = server.variable("RIBSTREAM_KAFKA").await?;
+        let own = OwnKafka { server, kafka: Kafka::at(brokers) };
+        Ok(Some(Self { own, tls, sasl }))
+    }
+
+    /// In the clear, for the test itself.
+    #[must_use]
+    pub fn kafka(&self) -> &Kafka {
+        self.own.kafka()
+    }
+
+    /// Where it wants a client's certificate.
+    #[must_use]
+    pub fn tls(&self) -> &str {
+        &self.tls
+    }
+
+    /// Where it wants a name and a password, by TLS; both are `ribstream`.
+    #[must_use]
+    pub fn sasl(&self) -> &str {
+        &self.sasl
+    }
 }
 
 /// A PostgreSQL with TimescaleDB of a test's own, taken away when dropped.

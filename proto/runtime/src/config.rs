@@ -13,7 +13,10 @@ use std::{
     process,
 };
 
-use clap::{Arg, ArgAction, Command, Parser, error::ErrorKind};
+use clap::{
+    Arg, ArgAction, Command, Parser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use toml::{Table, Value};
 
 /// Names the file where `--config` does not.
@@ -105,8 +108,33 @@ pub fn parse_from<P: Parser>(
     if let Some(path) = path {
         command = with_file(command, Path::new(&path))?;
     }
-    let matches = command.try_get_matches_from(args).map_err(ConfigError::Arguments)?;
-    P::from_arg_matches(&matches).map_err(ConfigError::Arguments)
+    let secrets: Vec<String> = secrets(&command).collect();
+    let failed = |error| ConfigError::Arguments(without_secrets(error, &secrets));
+    let matches = command.try_get_matches_from(args).map_err(failed)?;
+    P::from_arg_matches(&matches).map_err(failed)
+}
+
+/// The flags whose values may be secrets: those whose environment is kept out of `--help`.
+fn secrets(command: &Command) -> impl Iterator<Item = String> {
+    let parts = command.get_subcommands().chain([command]);
+    let secret = parts.flat_map(Command::get_arguments).filter(|arg| arg.is_hide_env_values_set());
+    secret.filter_map(|arg| Some(format!("--{}", arg.get_long()?)))
+}
+
+/// The error without the value that is wrong, where it may be a secret or a part of one.
+fn without_secrets(mut error: clap::Error, secrets: &[String]) -> clap::Error {
+    let named = match error.get(ContextKind::InvalidArg) {
+        // The flag, and what it takes: `--database-url <URL>`.
+        Some(ContextValue::String(named)) => {
+            let flag = named.split(' ').next().unwrap_or(named);
+            secrets.iter().any(|secret| secret == flag)
+        }
+        _ => false,
+    };
+    if named {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("...".to_owned()));
+    }
+    error
 }
 
 /// The clap command of `P` with `--config`, as [`parse`] uses it: what a test
@@ -313,7 +341,10 @@ fn set_default(
         check_value(arg, flag, text).map_err(bad)?;
     }
     let id = arg.get_id().to_string();
-    Ok(command.mut_arg(id, |arg| arg.required(false).default_values(values)))
+    Ok(command.mut_arg(id, |arg| {
+        let secret = arg.is_hide_env_values_set();
+        arg.required(false).default_values(values).hide_default_value(secret)
+    }))
 }
 
 /// A default that its own flag would not take makes clap panic in debug builds
@@ -325,12 +356,13 @@ fn check_value(arg: &Arg, flag: &str, text: &str) -> Result<(), String> {
         Some(delimiter) => trial.value_delimiter(delimiter).action(ArgAction::Append),
         None => trial.action(ArgAction::Set),
     };
-    Command::new("trial")
-        .no_binary_name(true)
-        .arg(trial)
+    let trial = trial.hide_env_values(arg.is_hide_env_values_set());
+    let command = Command::new("trial").no_binary_name(true).arg(trial);
+    let secrets: Vec<String> = secrets(&command).collect();
+    command
         .try_get_matches_from([format!("--{flag}={text}")])
         .map(drop)
-        .map_err(|error| one_line(&error))
+        .map_err(|error| one_line(&without_secrets(error, &secrets)))
 }
 
 fn texts(value: &Value) -> Result<Vec<String>, String> {

@@ -40,6 +40,12 @@ struct Run {
     property: Vec<String>,
     #[arg(long)]
     database_url: String,
+    #[arg(long, env = "RIBSTREAM_NOT_SET", hide_env_values = true, value_parser = pin)]
+    pin: Option<u32>,
+}
+
+fn pin(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "is no number".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -154,4 +160,20 @@ fn a_missing_file_is_named_and_the_flag_wins_over_the_environment() {
     assert!(error.to_string().contains("/nonexistent/a.toml: No such file"), "{error}");
     let args = ["daemon", "tap", "--config"].map(OsString::from);
     assert!(matches!(parse_from::<Cli>(args, None), Err(ConfigError::NoPath)));
+}
+
+#[test]
+fn a_secret_shows_neither_in_help_nor_in_errors() {
+    let said = |text: &str, args: &[&str]| {
+        let file = file(text);
+        let args = ["daemon"].iter().chain(args).map(OsString::from);
+        parse_from::<Cli>(args, Some(file.path.clone().into())).unwrap_err().to_string()
+    };
+    let help = said("database-url = \"u\"\npin = 4711", &["run", "--help"]);
+    assert!(help.contains("--pin") && !help.contains("4711"), "{help}");
+    assert!(help.contains("[default: u]"), "{help}");
+    for error in [said("", &["run", "--pin", "4711x"]), said("pin = \"4711x\"", &["run"])] {
+        assert!(error.contains("'...' for '--pin"), "{error}");
+        assert!(error.contains("is no number") && !error.contains("4711"), "{error}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Kafka client options, and the checks made before work begins.
 
 use std::{
+    fs,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -41,9 +42,19 @@ pub struct KafkaOptions {
         env = "RIBSTREAM_KAFKA_PROPERTY",
         value_name = "KEY=VALUE",
         value_delimiter = ',',
-        value_parser = property
+        value_parser = property,
+        hide_env_values = true
     )]
     pub properties: Vec<(String, String)>,
+    /// A librdkafka property whose value is what a file holds, such as sasl.password=/run/secrets/kafka; repeat, or separate by commas
+    #[arg(
+        long = "kafka-property-file",
+        env = "RIBSTREAM_KAFKA_PROPERTY_FILE",
+        value_name = "KEY=FILE",
+        value_delimiter = ',',
+        value_parser = property_in_file
+    )]
+    pub properties_in_files: Vec<(String, String)>,
     /// The topic of the events
     #[arg(
         long,
@@ -71,6 +82,20 @@ fn property(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The file's content without the end of its last line.
+fn property_in_file(text: &str) -> Result<(String, String), String> {
+    let (key, path) = property(text).map_err(|_| "a property in a file is KEY=FILE".to_owned())?;
+    let value =
+        fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let value = value.strip_suffix('\n').unwrap_or(&value);
+    Ok((key, value.strip_suffix('\r').unwrap_or(value).to_owned()))
+}
+
+/// Whether a property's value is for nobody's eyes.
+fn is_secret(key: &str) -> bool {
+    ["password", "secret", "jaas", "key.pem", "oauthbearer"].iter().any(|part| key.contains(part))
+}
+
 /// Why Kafka cannot be used; each reads as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaError {
@@ -79,7 +104,7 @@ pub enum KafkaError {
     Property {
         /// The property.
         key: String,
-        /// Its value.
+        /// Its value, or dots where it is a secret.
         value: String,
         /// What librdkafka said.
         reason: String,
@@ -152,7 +177,7 @@ impl KafkaOptions {
             config.set(*key, *value);
         }
         config.set("bootstrap.servers", &self.brokers);
-        for (key, value) in &self.properties {
+        for (key, value) in self.properties.iter().chain(&self.properties_in_files) {
             config.set(key, value);
         }
         config
@@ -162,9 +187,11 @@ impl KafkaOptions {
     #[must_use]
     pub fn explain(&self, error: &ClientError) -> KafkaError {
         if let ClientError::ClientConfig(_, reason, key, value) = error {
+            let in_file = self.properties_in_files.iter().any(|(name, _)| name == key);
+            let secret = in_file || is_secret(key);
             return KafkaError::Property {
                 key: key.clone(),
-                value: value.clone(),
+                value: if secret { "...".to_owned() } else { value.clone() },
                 reason: reason.clone(),
             };
         }
@@ -356,6 +383,39 @@ mod tests {
     #[test]
     fn a_property_without_a_value_is_refused() {
         assert!(Cli::try_parse_from(["x", "--kafka-property", "acks"]).is_err());
+    }
+
+    #[test]
+    fn a_property_may_be_in_a_file_with_any_comma() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, "se,cret= \r\n").unwrap();
+        let property = format!("sasl.password={}", file.path().display());
+        let options = Cli::parse_from(["x", "--kafka-property-file", &property]).kafka;
+        let config = options.client_config(&[]);
+        assert_eq!(config.get("sasl.password"), Some("se,cret= "));
+        let missing = ["x", "--kafka-property-file", "sasl.password=/no/such/file"];
+        let error = Cli::try_parse_from(missing).err().unwrap().to_string();
+        assert!(error.contains("cannot read /no/such/file"), "{error}");
+    }
+
+    #[test]
+    fn an_error_shows_no_secret() {
+        let shown = |args: &[&str], key: &str| {
+            let options = Cli::parse_from(["x"].iter().chain(args)).kafka;
+            let error = ClientError::ClientConfig(
+                rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
+                "is wrong".to_owned(),
+                key.to_owned(),
+                "hidden".to_owned(),
+            );
+            options.explain(&error).to_string()
+        };
+        for key in ["sasl.password", "ssl.key.password", "ssl.key.pem"] {
+            let error = shown(&[], key);
+            assert!(error.starts_with(&format!("Kafka property {key}=...: is wrong")), "{error}");
+        }
+        assert!(shown(&[], "acks").contains("acks=hidden"));
+        assert!(shown(&["--kafka-property-file", "acks=/dev/null"], "acks").contains("acks=..."));
     }
 
     #[tokio::test]

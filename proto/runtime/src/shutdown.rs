@@ -26,6 +26,15 @@ pub fn signal() -> CancellationToken {
     token
 }
 
+/// Keeps SIGHUP from ending a daemon: supervisors send it to have files read again, and
+/// terminals when they are closed.
+pub fn survive_hangup() {
+    // Whoever has listened once has taken the signal's own effect away for good.
+    if let Err(error) = listen(SignalKind::hangup()) {
+        tracing::warn!(%error, "cannot watch for signals, SIGHUP will end without a drain");
+    }
+}
+
 async fn watch(mut terminate: Signal, mut interrupt: Signal, token: CancellationToken) {
     let name = next(&mut terminate, &mut interrupt).await;
     tracing::info!(signal = name, "shutting down");

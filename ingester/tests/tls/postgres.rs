@@ -1,46 +1,18 @@
 //! PostgreSQL over TLS, whose certificate is verified, with the password in a file.
 
-mod common;
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
-
-use common::binary;
 use ribstream_testkit::{Database, OwnPostgres};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-fn openssl(directory: &Path, arguments: &str) {
-    let done = Command::new("openssl")
-        .current_dir(directory)
-        .args(arguments.split(' '))
-        .output()
-        .expect("openssl makes the test's certificates");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
-
-/// Makes an authority `NAME.pem`.
-fn authority(directory: &Path, name: &str) {
-    openssl(
-        directory,
-        &format!(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
-             -subj /CN={name} -keyout {name}.key -out {name}.pem"
-        ),
-    );
-}
+use crate::{
+    certificates::{authority, certificate},
+    common::{self, binary},
+};
 
 /// Gives the server a certificate of `ca` for a name, and makes it take connections over TLS.
 async fn serve_tls(database: &Database, directory: &Path, san: &str) {
-    fs::write(directory.join("extensions"), format!("subjectAltName={san}\n")).unwrap();
-    openssl(
-        directory,
-        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server \
-         -keyout server.key -out server.csr",
-    );
-    openssl(
-        directory,
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-         -extfile extensions -out server.crt",
-    );
+    certificate(directory, "ca", "server", san);
     let mut connection = database.connect().await.unwrap();
     for file in ["server.crt", "server.key"] {
         let pem = fs::read_to_string(directory.join(file)).unwrap();
