@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check interop bench fuzz chaos down fmt lint stack
+.PHONY: help demo test check interop bench fuzz chaos soak down fmt lint stack
 
 help: ## what can be made here
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,14 +19,18 @@ check: ## Helm chart, manifests, alert rules, workflows, systemd units, links: w
 interop: ## FRR and GoBGP speak BMP to it; the database is compared with what their command lines show
 	@compose/interop
 
-bench: ## a full table from TCP to committed rows: rates, CPU, memory and sizes of each stage
+bench: ## a full table from TCP to committed rows, and how fast the database answers: rates, CPU, memory, times
 	@compose/bench
+	@compose/bench-queries
 
 fuzz: ## every fuzz target of the decoders; FUZZ_SECONDS=600 make fuzz gives each ten minutes
 	@compose/fuzz --seconds $${FUZZ_SECONDS:-60}
 
 chaos: ## everything killed and paused at random; CHAOS_SECONDS=3600 CHAOS_SEED=1 make chaos
 	@compose/chaos
+
+soak: ## attacks, fuzzing and chaos for longer; SOAK_SECONDS=7200 make soak
+	@compose/soak
 
 stack: ## only Kafka and TimescaleDB, for development
 	@compose/stack up

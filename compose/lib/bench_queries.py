@@ -1,0 +1,84 @@
+"""Asks a database what its users ask, and prints how long each answer took: the median and the
+worst of all calls, and of panels of their three. Called by compose/bench-queries with the path of
+compose/stack and the router whose tables are asked for."""
+
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+STACK, ROUTER = sys.argv[1:3]
+DASHBOARDS = pathlib.Path(__file__).parent.parent / "grafana" / "dashboards"
+
+
+def psql(script):
+    """What psql prints of a script."""
+    command = [STACK, "psql", "--name", "bench", "--", "-qAtX", "-v", "ON_ERROR_STOP=1"]
+    done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{done.stderr.strip()}\n{script}")
+    return done.stdout
+
+
+def times(statements):
+    """How many milliseconds each takes when it is asked for the second time."""
+    statements = list(statements)
+    asked = "".join(f"{statement.rstrip().rstrip(';')};\n" for statement in statements)
+    said = psql(f"\\o /dev/null\n{asked}\\timing on\n{asked}")
+    return [float(took) for took in re.findall(r"^Time: ([0-9.]+) ms", said, re.MULTILINE)]
+
+
+def show(what, took):
+    print(f"{what:<64} {statistics.median(took):>10.1f} {max(took):>10.1f}", flush=True)
+
+
+def prefixes(count):
+    """Prefixes of the table, the same in each run."""
+    return psql(
+        "select prefix from (select prefix, row_number() over (order by md5(prefix::text)) as n"
+        f" from current_routes where router = '{ROUTER}' and prefix is not null) r where n <= {count}"
+    ).split()
+
+
+def filled(sql, values):
+    """A panel's query over the last day."""
+    day = "now() - interval '1 day'"
+    sql = re.sub(r"\$__timeFilter\(([^)]*)\)", rf"\1 between {day} and now()", sql)
+    sql = sql.replace("$__timeFrom()", day).replace("$__timeTo()", "now()")
+    for name, value in values.items():
+        sql = sql.replace(f"${name}", value)
+    return sql
+
+
+def panels(prefix):
+    """Name and query of each panel that asks the database, for all routers and for one."""
+    for file in sorted(DASHBOARDS.glob("*.json")):
+        dashboard = json.loads(file.read_text())
+        variables = dashboard["templating"]["list"]
+        values = {v["name"]: "%" if v["type"] == "query" else v["current"]["value"] for v in variables}
+        values["prefix"] = prefix
+        for panel in dashboard["panels"]:
+            if panel.get("datasource", {}).get("uid") != "ribstream-database":
+                continue
+            for target in panel["targets"]:
+                yield f"{dashboard['title']}: {panel['title']}", filled(target["rawSql"], values)
+
+
+def main():
+    print(f"{'milliseconds':<64} {'median':>10} {'worst':>10}")
+    some = prefixes(100)
+    addresses = [prefix.split("/")[0] for prefix in some]
+    show("longest match of an address", times(f"select * from route_lookup('{it}')" for it in addresses))
+    show("exact prefix", times(f"select * from route_lookup('{it}', 'exact')" for it in some))
+    history = "select * from route_history('{}', now() - interval '90 days')"
+    show("history of a prefix, 90 days", times(history.format(it) for it in some))
+    for what, moment in ("now", "now()"), ("an hour ago", "now() - interval '1 hour'"):
+        rib = f"select count(*) from rib_at({moment}, '{ROUTER}')"
+        show(f"the table of a peer, {what} (rib_at)", times([rib]))
+    for what, sql in panels(some[0]):
+        show(what, times([sql, sql, sql]))
+
+
+main()
