@@ -2,16 +2,17 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::{
-    net::TcpStream,
+    net::{TcpSocket, TcpStream, lookup_host},
     time::{sleep, timeout},
 };
 
-use crate::reception::Reception;
+use crate::{reception::Reception, tcp_md5::Keys};
 
 /// How long a router may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,12 +23,12 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mi
 ///
 /// A session that lasted longer than the wait before it begins the waits anew, so a router
 /// that closes at once is left alone more and more, and one that was restarted is not.
-pub async fn keep_session(reception: Arc<Reception>, target: String) {
+pub async fn keep_session(reception: Arc<Reception>, target: String, keys: Arc<Keys>) {
     let (mut backoff, longest) = BACKOFF;
     let shutdown = reception.shutdown().clone();
     while !shutdown.is_cancelled() {
         let connected = tokio::select! {
-            connected = connect(&target) => connected,
+            connected = connect(&target, &keys) => connected,
             () = shutdown.cancelled() => return,
         };
         let began = Instant::now();
@@ -46,11 +47,29 @@ pub async fn keep_session(reception: Arc<Reception>, target: String) {
     }
 }
 
-async fn connect(target: &str) -> io::Result<TcpStream> {
-    match timeout(CONNECT_TIMEOUT, TcpStream::connect(target)).await {
+async fn connect(target: &str, keys: &Keys) -> io::Result<TcpStream> {
+    match timeout(CONNECT_TIMEOUT, connect_to_any(target, keys)).await {
         Ok(connected) => connected,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer")),
     }
+}
+
+/// Connects to the first of the target's addresses that answers.
+async fn connect_to_any(target: &str, keys: &Keys) -> io::Result<TcpStream> {
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host(target).await? {
+        match connect_to(address, keys).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+async fn connect_to(address: SocketAddr, keys: &Keys) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    keys.set_on(&socket)?;
+    socket.connect(address).await
 }
 
 /// Between half of the wait and all of it, so that the routers that went away together are

@@ -32,6 +32,8 @@ pub mod dial;
 #[cfg(feature = "daemon")]
 pub mod directory;
 pub mod event;
+#[cfg(feature = "daemon")]
+pub mod files;
 pub mod frame;
 #[cfg(feature = "daemon")]
 pub mod listener;
@@ -55,6 +57,8 @@ pub mod replay;
 pub mod run;
 pub mod session;
 pub mod source;
+#[cfg(feature = "daemon")]
+pub mod tcp_md5;
 #[cfg(feature = "daemon")]
 pub mod tls;
 #[cfg(feature = "daemon")]

@@ -20,6 +20,7 @@ use crate::{
     config::{Listen, TransportOptions},
     dial,
     reception::{Reception, Transport},
+    tcp_md5::Keys,
     tls::Tls,
 };
 
@@ -32,44 +33,54 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// Listens on `address`; on `[::]` for IPv4 too, and where the host has no IPv6,
 /// for IPv4 alone.
 pub fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    bind_with(address, &Keys::default())
+}
+
+fn bind_with(address: SocketAddr, keys: &Keys) -> anyhow::Result<TcpListener> {
     let unspecified_v6 = address.is_ipv6() && address.ip().is_unspecified();
-    let bound = match try_bind(address) {
+    let bound = match try_bind(address, keys) {
         Err(error) if unspecified_v6 && error.kind() != io::ErrorKind::AddrInUse => {
-            try_bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port())).or(Err(error))
+            let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+            try_bind(v4, keys).or(Err(error))
         }
         bound => bound,
     };
     bound.with_context(|| format!("cannot listen on {address}: choose another address, or free it"))
 }
 
-fn try_bind(address: SocketAddr) -> io::Result<TcpListener> {
+fn try_bind(address: SocketAddr, keys: &Keys) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    keys.set_on(&socket)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
 }
 
-/// Where routers connect.
+/// Where routers connect, and what is exchanged with them beneath.
 pub struct Sockets {
     /// In the clear.
     pub plain: Option<TcpListener>,
     /// By TLS.
     pub tls: Option<TcpListener>,
+    /// TCP MD5 keys, for what is connected to as well.
+    pub keys: Keys,
 }
 
 impl Sockets {
     /// Those that are configured.
     pub fn bind(options: &TransportOptions) -> anyhow::Result<Self> {
+        let keys = Keys::read(&options.tcp_md5)?;
         let plain = match options.listen {
             Listen::Off => None,
-            Listen::At(address) => Some(bind(address)?),
+            Listen::At(address) => Some(bind_with(address, &keys)?),
         };
-        Ok(Self { plain, tls: options.tls_listen.map(bind).transpose()? })
+        let tls = options.tls_listen.map(|address| bind_with(address, &keys)).transpose()?;
+        Ok(Self { plain, tls, keys })
     }
 
     /// Says which there are.
@@ -91,7 +102,7 @@ impl Sockets {
 
 impl From<TcpListener> for Sockets {
     fn from(plain: TcpListener) -> Self {
-        Self { plain: Some(plain), tls: None }
+        Self { plain: Some(plain), tls: None, keys: Keys::default() }
     }
 }
 
@@ -119,8 +130,10 @@ impl Listener {
     pub async fn serve(self, drain: Duration) {
         let Self { sockets, tls, connect, reception } = self;
         let mut sessions = JoinSet::new();
+        let keys = Arc::new(sockets.keys.clone());
         for target in connect {
-            sessions.spawn(dial::keep_session(Arc::clone(&reception), target));
+            let session = dial::keep_session(Arc::clone(&reception), target, Arc::clone(&keys));
+            sessions.spawn(session);
         }
         let by_tls = tls.map_or(Transport::Plain, Transport::Tls);
         loop {

@@ -5,7 +5,7 @@ use std::{io, process::ExitCode};
 use anyhow::Context as _;
 use ribstream_collector::{
     config::{Cli, Command, DecodeOptions, HealthOptions, RunOptions},
-    decode,
+    decode, files,
     listener::{self, Sockets},
     replay, run, source,
 };
@@ -37,9 +37,11 @@ fn runtime() -> anyhow::Result<Runtime> {
 
 fn collect(log: &LogOptions, options: RunOptions) -> anyhow::Result<()> {
     log.init()?;
+    files::raise_limit(options.limits.max_connections);
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let shutdown = shutdown::signal();
+        shutdown::survive_hangup();
         let sockets = Sockets::bind(&options.transport)?;
         let http = listener::bind(options.http)?;
         run::run(sockets, http, options, shutdown).await

@@ -102,7 +102,7 @@ pub struct LimitOptions {
 /// A network, or a single address.
 ///
 /// For clap's `value_parser`, hence the text as error.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     let parsed = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     parsed.map(|network| network.trunc()).map_err(|_| {
         format!("{text:?} is no network; write 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1")

@@ -17,6 +17,7 @@ use ribstream_runtime::{
 };
 
 pub use limits::LimitOptions;
+pub(crate) use limits::network;
 pub use transport::{Listen, TransportOptions};
 
 use crate::session::Identity;

@@ -6,6 +6,7 @@ use clap::Args;
 use ipnet::IpNet;
 
 use super::limits::network;
+use crate::tcp_md5::KeyFile;
 
 /// How routers are reached.
 #[derive(Args, Clone, Debug)]
@@ -37,6 +38,9 @@ pub struct TransportOptions {
         value_parser = network
     )]
     pub proxy_from: Vec<IpNet>,
+    /// The TCP MD5 key (RFC 2385) of a network's routers, in a file; repeat, or separate by commas
+    #[arg(long, env = "RIBSTREAM_TCP_MD5", value_name = "NETWORK=FILE", value_delimiter = ',')]
+    pub tcp_md5: Vec<KeyFile>,
     /// Routers that wait to be connected to, as host:port; repeat, or separate by commas
     #[arg(
         long,

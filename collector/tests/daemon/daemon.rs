@@ -100,6 +100,11 @@ impl Daemon {
         wait_for(router, || self.events(router).into_iter().find(|event| event.get(body).is_some()))
     }
 
+    /// Where it serves a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http)
+    }
+
     /// Head and body of what is served at a path to a client that accepts this.
     pub(crate) fn get(&self, path: &str, accept: &str) -> (String, String) {
         self.try_get(path, accept).unwrap()

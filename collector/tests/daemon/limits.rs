@@ -218,6 +218,16 @@ fn a_daemon_out_of_files_goes_on_when_there_are_some_again() {
 }
 
 #[test]
+fn a_hangup_ends_nothing() {
+    let daemon = Daemon::start(&[]);
+    let mut router = daemon.router("127.0.0.2");
+    lives(&mut router, &daemon, "127.0.0.2");
+    daemon.signal("-HUP");
+    lives(&mut router, &daemon, "127.0.0.2");
+    assert!(daemon.stop().success());
+}
+
+#[test]
 fn what_is_no_bmp_is_closed_at_once_and_fills_no_log() {
     let daemon = Daemon::start(&[]);
     for _ in 0..50 {

@@ -13,6 +13,8 @@ mod delivery;
 mod faults;
 mod identity;
 mod limits;
+mod many;
+mod md5;
 mod process;
 mod proxy;
 mod raw;

@@ -1,6 +1,6 @@
 //! What the daemon tells of itself.
 
-use std::io::Write as _;
+use std::{io::Write as _, process::Command};
 
 use serde_json::{Value, json};
 
@@ -52,6 +52,43 @@ fn the_status_has_every_session_and_what_went_wrong() {
 
     drop(router);
     wait_for("the end", || (status(&daemon)["sessions"] == json!([])).then_some(()));
+}
+
+#[test]
+fn the_page_shows_in_a_browser_and_text_of_a_router_is_text() {
+    // compose/test installs one, and says here where it is.
+    let Ok(browser) = std::env::var("RIBSTREAM_TEST_BROWSER") else {
+        eprintln!("not tested: RIBSTREAM_TEST_BROWSER names no browser");
+        return;
+    };
+    let daemon = Daemon::start(&[]);
+    let name = "<script>document.title='taken'</script><b>r1</b>";
+    let mut router = daemon.connect_from("127.0.0.2");
+    let mut initiation = vec![3, 0, 0, 0, 0, 4, 0, 2, 0, u8::try_from(name.len()).unwrap()];
+    initiation.extend(name.as_bytes());
+    initiation[4] = u8::try_from(initiation.len()).unwrap();
+    router.write_all(&initiation).unwrap();
+    daemon.event("127.0.0.2", "router_up");
+
+    let profile = std::env::temp_dir().join(format!("ribstream-browser-{}", std::process::id()));
+    let shown = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(daemon.url("/status"))
+        .output()
+        .unwrap();
+    let _gone = std::fs::remove_dir_all(profile);
+    let dom = String::from_utf8_lossy(&shown.stdout);
+    let said = String::from_utf8_lossy(&shown.stderr);
+    for part in [
+        "<title>ribstream-collector</title>",
+        "<td>127.0.0.2</td><td>&lt;script&gt;document.title='taken'&lt;/script&gt;",
+        "&lt;b&gt;r1&lt;/b&gt;</td>",
+        "<h2>sessions</h2>",
+        "<p id=\"troubles\">None.</p>",
+    ] {
+        assert!(dom.contains(part), "{part}\n{dom}\n{said}");
+    }
 }
 
 #[test]
