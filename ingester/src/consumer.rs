@@ -85,7 +85,7 @@ impl Pipeline {
             health: self.health,
             content: self.content,
         };
-        let config = client_config(&self.kafka, &self.group);
+        let mut config = client_config(&self.kafka, &self.group);
         let mut decoder = Decoder::new(self.content);
         let mut backoff = Backoff::default();
         loop {
@@ -124,6 +124,10 @@ impl Pipeline {
                         let _ = writer.wait_idle(SEEK_TIMEOUT);
                     }
                     while self.reports.try_recv().is_ok() {}
+                    // Under its name it would be given what it had without a rebalance (KIP-345),
+                    // and what it has just let go, for a rebalance that was to follow, would be
+                    // nobody's. A member without a name always begins one.
+                    config.remove("group.instance.id");
                     let wait = backoff.next();
                     tracing::info!(?wait, "left the consumer group, joining again");
                     std::thread::sleep(wait.min(Duration::from_secs(2)));
