@@ -87,6 +87,14 @@ impl Bench {
         assert_exact(&self.bed, self.routes).await;
     }
 
+    /// Ends the connections of ingesters that wait for a [`Hold`].
+    pub(crate) async fn end_blocked(&self) {
+        let ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                     where datname = current_database() and wait_event_type = 'Lock' \
+                     and application_name = 'ribstream-ingester'";
+        assert!(self.bed.number(ended).await > 0);
+    }
+
     /// Waits until so many of the ingesters' transactions wait for a [`Hold`].
     pub(crate) async fn wait_for_blocked(&self, transactions: i64) {
         wait_for_blocked(&self.bed, transactions).await;
