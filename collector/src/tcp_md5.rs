@@ -71,8 +71,9 @@ impl Keys {
                 keys.iter().all(|key| key.network != *network),
                 "--tcp-md5 has two keys for {network}: leave one out"
             );
+            let secret = fs::read(path);
             let path = path.display();
-            let secret = fs::read(path.to_string())
+            let secret = secret
                 .with_context(|| format!("cannot read the TCP MD5 key of {network} from {path}"))?;
             let secret = secret.strip_suffix(b"\n").unwrap_or(&secret);
             let secret = secret.strip_suffix(b"\r").unwrap_or(secret);

@@ -84,6 +84,35 @@ async fn a_router_that_comes_back_before_the_loss_of_its_session_is_known_does_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_peer_up_that_is_repeated_goes_on_and_its_dump_leaves_out_what_is_gone() {
+    let bed = Bed::new(1).await;
+    let mut router = Speaker::new(1, 1);
+    let first = [up(&mut router), router.announce(1..=3), dump_over(&mut router)];
+    let again = router.event(Body::PeerUp(PeerUp { repeats: true, ..PeerUp::default() }));
+    let dumped = router.announce(2..=3);
+    bed.store(&[&first[..], &[again, dumped.clone()]].concat()).await;
+    let held_at = |moment: u64| {
+        format!(
+            "select coalesce(string_agg(host(prefix), ' ' order by prefix), '') \
+             from rib_at(timestamptz 'epoch' + {moment} * interval '1 microsecond')"
+        )
+    };
+    let during = dumped.received_at;
+    for sql in [HELD, &held_at(during)] {
+        assert_eq!(bed.text(sql).await, "10.0.1.0 10.0.2.0 10.0.3.0", "until the dump is over");
+    }
+    let over = dump_over(&mut router);
+    let after = over.received_at;
+    bed.store(&[over]).await;
+    for sql in [HELD, &held_at(after)] {
+        assert_eq!(bed.text(sql).await, "10.0.2.0 10.0.3.0", "{sql}");
+    }
+    assert_eq!(bed.text(&held_at(during)).await, "10.0.1.0 10.0.2.0 10.0.3.0");
+    assert_eq!(bed.number("select max(epoch) from peer_epochs").await, 1);
+    assert_eq!(bed.text(CHANGES).await, "new 3, refresh 2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_router_with_two_collectors_is_shown_and_counted_once() {
     let bed = Bed::new(1).await;
     let mut first = Speaker::new(1, 1);

@@ -50,8 +50,7 @@ fn router(source: &str) -> Socket {
 }
 
 /// Whether this kernel has TCP MD5 at all.
-fn is_there() -> bool {
-    let key = Key::new("probe", "a secret");
+fn is_there(key: &Key) -> bool {
     let keys = Keys::read(&[key.of("127.0.0.1").parse().unwrap()]).unwrap();
     let set = keys.set_on(&router("127.0.0.1"));
     if let Err(error) = &set {
@@ -75,10 +74,10 @@ fn works(socket: Socket, collector: SocketAddr, daemon: &Daemon, router: &str) {
 
 #[test]
 fn who_has_not_the_key_of_his_network_does_not_reach_the_port() {
-    if !is_there() {
+    let (key, other) = (Key::new("right", "a secret\n"), Key::new("wrong", "another"));
+    if !is_there(&key) {
         return;
     }
-    let (key, other) = (Key::new("right", "a secret\n"), Key::new("wrong", "another"));
     let daemon = Daemon::start(&[
         "--listen",
         "[::]:0",
@@ -114,10 +113,10 @@ fn who_has_not_the_key_of_his_network_does_not_reach_the_port() {
 
 #[test]
 fn a_router_that_listens_is_connected_to_with_its_key() {
-    if !is_there() {
+    let key = Key::new("active", "a secret");
+    if !is_there(&key) {
         return;
     }
-    let key = Key::new("active", "a secret");
     let socket = router("127.0.0.2");
     key.set_on(&socket, "127.0.0.0/8");
     socket.listen(1).unwrap();

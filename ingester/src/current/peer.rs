@@ -32,7 +32,7 @@ pub struct Hold {
     pub session: i64,
     /// Its latest word.
     pub word: Word,
-    /// When the hold began: receive time of the Peer Up.
+    /// When the hold began, or was told anew: receive time of the Peer Up.
     pub began: i64,
     /// The router's time of the Peer Up.
     pub router_time: Option<i64>,
@@ -164,9 +164,10 @@ impl PeerState {
             (Word::Up | Word::Overtaken, Told::ForAnotherTable)
             | (Word::Overtaken, Told::Again) => return,
             (Word::Up, Told::Again) => {
-                // The hold goes on. What a dump now leaves out is gone, unless other sessions
+                // The epoch goes on. What a dump now leaves out is gone, unless other sessions
                 // hold the peer: their words may be ahead of the dump.
                 if alone {
+                    hold.began = place.time;
                     hold.began_sequence = place.sequence;
                     hold.changed = true;
                 }
