@@ -77,6 +77,8 @@ def main():
     for what, moment in ("now", "now()"), ("an hour ago", "now() - interval '1 hour'"):
         rib = f"select count(*) from rib_at({moment}, '{ROUTER}')"
         show(f"the table of a peer, {what} (rib_at)", times([rib]))
+    for view in psql("select view from snapshots order by view").split():
+        show(f"making the copy of {view}", times([f"select take_snapshot('{view}')"]))
     for what, sql in panels(some[0]):
         show(what, times([sql]))
 

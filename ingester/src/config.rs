@@ -112,6 +112,11 @@ pub struct RunOptions {
     /// How long the history is kept.
     #[command(flatten)]
     pub lifecycle: LifecycleOptions,
+    /// How old the copies of views that dashboards read become before they are made anew; at least
+    /// ten times as old as that takes. 0s for no copies
+    #[arg(long, env = "RIBSTREAM_SNAPSHOT_EVERY", value_name = "DURATION",
+        default_value = "5m", value_parser = duration)]
+    pub snapshot_every: Duration,
     /// Where /metrics, /healthz, /readyz and /status are served
     #[arg(long, env = "RIBSTREAM_HTTP", value_name = "ADDRESS", default_value = HTTP)]
     pub http: SocketAddr,

@@ -39,6 +39,7 @@ pub mod openbmp;
 pub mod replay;
 pub mod rows;
 mod silence;
+mod snapshots;
 mod state;
 mod status;
 pub mod store;
@@ -166,6 +167,10 @@ pub async fn run(options: RunOptions, stop: CancellationToken) -> anyhow::Result
         tokio::spawn(sweep::run(database.clone(), options.keep_gone, stop.clone()));
     }
     tokio::spawn(lifecycle::run(database.clone(), options.lifecycle.clone(), stop.clone()));
+    if !options.snapshot_every.is_zero() {
+        let (database, every) = (database.clone(), options.snapshot_every);
+        tokio::spawn(snapshots::run(database, every, metrics.clone(), stop.clone()));
+    }
     let means = Means { options, database, letters, metrics, health, troubles, stop };
     let raw = async { if means.options.raw { means.pipeline(Content::Raw).await } else { Ok(()) } };
     let events =

@@ -45,6 +45,10 @@ pub struct Metrics {
     pub lag: IntGaugeVec,
     /// Age of the latest event of a partition in the database, while others wait.
     pub lag_seconds: IntGaugeVec,
+    /// Seconds that it took to make the copy of a view.
+    pub snapshot_seconds: Histogram,
+    /// Times that copies could not be made.
+    pub snapshot_failures: IntCounter,
     /// Partitions that cannot be read from their stored offset.
     pub halted: IntGaugeVec,
 }
@@ -128,6 +132,15 @@ impl Metrics {
                 "Age of the latest event of a partition in the database while others wait, 0 while \
                  none does",
                 &PARTITION,
+            )?,
+            snapshot_seconds: on.histogram(
+                "snapshot_seconds",
+                "Time that it took to make the copy of a view for dashboards",
+                seconds()?,
+            )?,
+            snapshot_failures: on.counter(
+                "snapshot_failures_total",
+                "Times that copies of views could not be made",
             )?,
             halted: on.gauges(
                 "halted",

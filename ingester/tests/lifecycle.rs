@@ -63,3 +63,65 @@ async fn history_that_is_kept_no_longer_goes_and_what_is_current_stays() {
     assert_eq!(bed.number("select count(*) from peer_events").await, 1, "kept for longer");
     assert_eq!(bed.number("select count(*) from current_routes").await, 18);
 }
+
+/// What the copy of a view lacks and has too much, and when it was made.
+async fn copied(bed: &Bed, view: &str) -> (i64, i64) {
+    let compared = format!(
+        "select count(*) from ((table {view} except all table {view}_snapshot) \
+             union all (table {view}_snapshot except all table {view})) differing"
+    );
+    let made = format!(
+        "select coalesce((extract(epoch from taken) * 1e6)::bigint, 0) from snapshots \
+         where view = '{view}'"
+    );
+    (bed.number(&compared).await, bed.number(&made).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_views_of_dashboards_are_copied_when_they_are_due() {
+    let bed = Bed::new(1).await;
+    let mut speaker = Speaker::new(1, 1);
+    let producer = bed.producer();
+    producer.send(&speaker.event(Body::PeerUp(PeerUp::default())));
+    producer.send(&speaker.announce(1..=10));
+    producer.flush();
+    let silent = ["--session-silence", "1000d"];
+    let every = |every| [&silent[..], &["--snapshot-every", every]].concat();
+    let equal = async || {
+        let mut equal = true;
+        for view in ["prefix_lengths", "route_anomalies", "origin_distribution"] {
+            let rows = bed.number(&format!("select count(*) from {view}")).await;
+            equal &= rows > 0 && copied(&bed, view).await.0 == 0;
+        }
+        equal
+    };
+
+    // Two, of which one at a time does it.
+    let ingesters = [bed.ingester(&every("200ms")), bed.ingester(&every("200ms"))];
+    bed.wait_until_stored().await;
+    common::wait_for("the copies", equal).await;
+    producer.send(&speaker.announce(20..=25));
+    producer.flush();
+    bed.wait_until_stored().await;
+    common::wait_for("the next copies", equal).await;
+    for ingester in ingesters {
+        assert_eq!(ingester.stop(), Some(0));
+    }
+
+    // One that is not due, and none at all.
+    let (_, made) = copied(&bed, "prefix_lengths").await;
+    producer.send(&speaker.announce(30..=31));
+    producer.flush();
+    for every_ in ["1000d", "0s"] {
+        let ingester = bed.ingester(&every(every_));
+        bed.wait_until_stored().await;
+        assert_eq!(ingester.stop(), Some(0));
+        assert_eq!(copied(&bed, "prefix_lengths").await, (2, made), "{every_}");
+    }
+
+    // No view that has no copy.
+    let mut connection = bed.database.connect().await.unwrap();
+    let refused = sqlx::query("select take_snapshot('routers')").execute(&mut connection).await;
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("routers is not one of the views in snapshots"), "{error}");
+}

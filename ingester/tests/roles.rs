@@ -70,6 +70,8 @@ async fn an_ingester_needs_to_be_no_more_than_a_member_of_its_role() {
     for table in ["raw_messages", "processing_times"] {
         assert!(bed.number(&format!("select count(*) from {table}")).await > 1000, "{table}");
     }
+    let copies = "select count(*) from snapshots where taken is not null";
+    assert_eq!(bed.number(copies).await, bed.number("select count(*) from snapshots").await);
 
     // As the owner.
     let beside = bed.beside().await;

@@ -70,7 +70,17 @@ impl Collector {
 
     /// One that reaches Kafka at another address.
     pub(crate) async fn start_by_way_of(brokers: &str, kafka: &Kafka, more: &[&str]) -> Self {
-        let (events, dead_letter) = (topic("events"), topic("dead-letter"));
+        Self::start_into(topic("events"), topic("dead-letter"), brokers, kafka, more).await
+    }
+
+    /// One whose topics have these names.
+    pub(crate) async fn start_into(
+        events: String,
+        dead_letter: String,
+        brokers: &str,
+        kafka: &Kafka,
+        more: &[&str],
+    ) -> Self {
         let options = options(brokers, &events, &dead_letter, more);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -7,6 +7,7 @@ mod support;
 mod active;
 mod attack;
 mod balancer;
+mod brokers;
 mod collector;
 mod daemon;
 mod delivery;

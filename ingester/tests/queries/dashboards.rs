@@ -133,6 +133,10 @@ async fn every_panel_of_the_dashboards_has_rows_and_the_columns_that_it_needs() 
         .execute(&mut connection)
         .await
         .unwrap();
+    sqlx::raw_sql("select take_snapshot(view) from snapshots")
+        .execute(&mut connection)
+        .await
+        .unwrap();
 
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../compose/grafana/dashboards");
     let mut panels = 0;
