@@ -42,6 +42,15 @@ def prefixes(count):
     ).split()
 
 
+def middle_of_dump():
+    """A moment at which half of the router's largest table was still to come."""
+    return psql(
+        "select min(time) + (max(time) - min(time)) / 2 from route_events"
+        " where initial_dump and time > now() - interval '12 hours'"
+        f" and peer_id = (select peer_id from current_routes where router = '{ROUTER}' limit 1)"
+    ).strip()
+
+
 def filled(sql, values):
     """A panel's query over the last day."""
     day = "now() - interval '1 day'"
@@ -74,8 +83,8 @@ def main():
     show("exact prefix", times(f"select * from route_lookup('{it}', 'exact')" for it in some))
     history = "select * from route_history('{}', now() - interval '90 days')"
     show("history of a prefix, 90 days", times(history.format(it) for it in some))
-    for what, moment in ("now", "now()"), ("an hour ago", "now() - interval '1 hour'"):
-        rib = f"select count(*) from rib_at({moment}, '{ROUTER}')"
+    for what, moment in ("now", "now"), ("in the middle of its dump", middle_of_dump()):
+        rib = f"select count(*) from rib_at('{moment}', '{ROUTER}')"
         show(f"the table of a peer, {what} (rib_at)", times([rib]))
     for view in psql("select view from snapshots order by view").split():
         show(f"making the copy of {view}", times([f"select take_snapshot('{view}')"]))

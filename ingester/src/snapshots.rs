@@ -62,9 +62,11 @@ async fn take(
     if !ours {
         return Ok(());
     }
-    // One core at most, and none for an ingester that has ended.
-    let settings =
-        "set max_parallel_workers_per_gather = 0; set client_connection_check_interval = '10s'";
+    // What is right for batches is not for these. One core at most, and none for an ingester that
+    // has ended.
+    let settings = "set enable_hashjoin = on; set enable_mergejoin = on; \
+                    set max_parallel_workers_per_gather = 0; \
+                    set client_connection_check_interval = '10s'";
     sqlx::raw_sql(settings).execute(&mut *connection).await?;
     let due: Vec<String> = sqlx::query_scalar(
         "select view from snapshots \

@@ -170,8 +170,13 @@ pub fn aggregates(edition: Edition) -> Vec<Aggregate> {
     others(edition, &mut all);
     sessions(edition, &mut all);
     for (suffix, width) in WIDTHS {
-        let names = ["route_updates", "evpn_updates", "other_updates"]
-            .map(|name| format!("{name}_{suffix}"));
+        // Without the distinct counts, which would be worked out and not be read.
+        let routes = match edition {
+            Edition::Community if suffix != "5m" => "route_sums",
+            _ => "route_updates",
+        };
+        let names =
+            [routes, "evpn_updates", "other_updates"].map(|name| format!("{name}_{suffix}"));
         let sums = SUMS.map(|(name, _)| format!("u.{name}")).join(", ");
         let each = names.clone().map(|name| {
             format!(
