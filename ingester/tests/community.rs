@@ -1,6 +1,8 @@
 //! The Community edition of TimescaleDB: its continuous aggregates, policies and columnstore
 //! give the same answers as the Apache edition's views, number by number.
 
+#[path = "common/blocks.rs"]
+mod blocks;
 mod common;
 
 use std::{collections::BTreeMap, fs, path::Path, process};
@@ -173,6 +175,8 @@ async fn both_editions_give_the_same_answers() {
         steps.extend(asked);
         steps.push(exec("reset role"));
     }
+    // What the documentation asks works as well.
+    steps.extend(blocks::blocks(true).into_iter().map(|(_, query)| exec(query)));
     let answers = community(&steps);
     assert_eq!(answers["policies first"].len(), 17, "retention of 9 tables, columnstore of 8");
     assert_eq!(answers["policies first"], answers["policies again"], "the same jobs");
