@@ -113,7 +113,7 @@ pub struct RunOptions {
     #[command(flatten)]
     pub lifecycle: LifecycleOptions,
     /// How old the copies of views that dashboards read become before they are made anew; at least
-    /// ten times as old as that takes. 0s for no copies
+    /// ten times as old as making all of them takes. 0s for no copies
     #[arg(long, env = "RIBSTREAM_SNAPSHOT_EVERY", value_name = "DURATION",
         default_value = "5m", value_parser = duration)]
     pub snapshot_every: Duration,

@@ -3,8 +3,9 @@
 //! What looks at every current route (leaks, strange paths, adjacencies) takes seconds
 //! where there are millions. One ingester at a time, whoever has the lock, makes the
 //! copies that are due, one after another. A copy is due again after the interval asked
-//! for, and not before ten times as long as it took: it never costs more than a tenth of one of
-//! the database's cores.
+//! for, and not before ten times as long as all of them took: together they never cost
+//! more than a tenth of one of the database's cores. One that cannot be made keeps none
+//! of the others from being made.
 
 use std::time::Duration;
 
@@ -36,9 +37,7 @@ pub(crate) async fn run(
         tokio::select! {
             // The next look will do.
             taken = look => if let Err(error) = taken {
-                metrics.snapshot_failures.inc();
-                let error = describe(&error);
-                tracing::warn!(%error, "cannot make the copies of views that dashboards read");
+                failed(None, &error, &metrics);
             },
             () = stop.cancelled() => return,
         }
@@ -47,6 +46,12 @@ pub(crate) async fn run(
             () = stop.cancelled() => return,
         }
     }
+}
+
+fn failed(view: Option<&str>, error: &sqlx::Error, metrics: &Metrics) {
+    metrics.snapshot_failures.inc();
+    let error = describe(error);
+    tracing::warn!(view, %error, "cannot make the copies of views that dashboards read");
 }
 
 async fn take(
@@ -71,7 +76,9 @@ async fn take(
     let due: Vec<String> = sqlx::query_scalar(
         "select view from snapshots \
          where taken is null \
-             or clock_timestamp() > taken + greatest($1 * interval '1 second', took * 10) \
+             or clock_timestamp() > taken + greatest($1 * interval '1 second', \
+                 10 * (select sum(took) from snapshots)) \
+             or clock_timestamp() < taken \
          order by taken nulls first, view",
     )
     .bind(every.as_secs_f64())
@@ -79,10 +86,18 @@ async fn take(
     .await?;
     for view in due {
         let began = tokio::time::Instant::now();
-        let (entries,): (i64,) = sqlx::query_as("select take_snapshot($1)")
+        let taken = sqlx::query_as("select take_snapshot($1)")
             .bind(&view)
             .fetch_one(&mut *connection)
-            .await?;
+            .await;
+        let (entries,): (i64,) = match taken {
+            Ok(entries) => entries,
+            Err(error @ sqlx::Error::Database(_)) => {
+                failed(Some(&view), &error, metrics);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         metrics.snapshot_seconds.observe(began.elapsed().as_secs_f64());
         tracing::debug!(view, entries, took = ?began.elapsed(), "made the copy of a view");
     }

@@ -230,6 +230,9 @@ pub fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
         .options(SESSION_SETTINGS))
 }
 
+/// Says how far each partition is. The topic's time, which retention, sweep and the silence of
+/// sessions are judged by, is never ahead of the database's: one collector whose clock is would
+/// make all history old and all others' sessions silent.
 async fn advance(
     connection: &mut PgConnection,
     topic: &str,
@@ -239,11 +242,15 @@ async fn advance(
     let done = sqlx::query(
         "update ingest_offsets as o set \
              next_offset = n.next, \
-             last_received = greatest(o.last_received, \
-                 timestamptz 'epoch' + n.received * interval '1 microsecond'), \
+             last_received = case when coalesce(o.last_received, n.received) is not null \
+                 then least(clock_timestamp(), greatest(o.last_received, n.received)) end, \
              updated = now() \
-         from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-             as n (partition, expected, next, received) \
+         from ( \
+             select partition, expected, next, \
+                 timestamptz 'epoch' + received * interval '1 microsecond' as received \
+             from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+                 as n (partition, expected, next, received) \
+         ) n \
          where o.topic = $1 and o.partition = n.partition and o.next_offset = n.expected",
     )
     .bind(topic)

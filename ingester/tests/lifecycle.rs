@@ -64,6 +64,36 @@ async fn history_that_is_kept_no_longer_goes_and_what_is_current_stays() {
     assert_eq!(bed.number("select count(*) from current_routes").await, 18);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_whose_clock_is_in_the_next_century_makes_no_history_old() {
+    let bed = Bed::new(1).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = u64::try_from(now.as_micros()).unwrap();
+    let (mut right, mut wrong) = (Speaker::new(1, 1), Speaker::new(2, 2));
+    let up = || Body::PeerUp(PeerUp::default());
+    let mut events =
+        [right.event(up()), right.announce(1..=10), wrong.event(up()), wrong.announce(1..=3)];
+    let producer = bed.producer();
+    for (event, clock) in events.iter_mut().zip([0, 0, 30_000 * DAY, 30_000 * DAY]) {
+        event.received_at = now - DAY + clock;
+        producer.send(event);
+    }
+    producer.flush();
+    // The second looks for what is old when it starts.
+    for _ in 0..2 {
+        let ingester = bed.ingester(&["--session-silence", "3d"]);
+        bed.wait_until_stored().await;
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        assert_eq!(ingester.stop(), Some(0));
+    }
+    assert_eq!(bed.number("select count(*) from route_events").await, 13);
+    assert_eq!(bed.number("select count(*) from current_routes").await, 13);
+    assert_eq!(
+        bed.number("select count(*) from ingest_offsets where last_received > now()").await,
+        0
+    );
+}
+
 /// What the copy of a view lacks and has too much, and when it was made.
 async fn copied(bed: &Bed, view: &str) -> (i64, i64) {
     let compared = format!(
@@ -119,8 +149,27 @@ async fn the_views_of_dashboards_are_copied_when_they_are_due() {
         assert_eq!(copied(&bed, "prefix_lengths").await, (2, made), "{every_}");
     }
 
-    // No view that has no copy.
+    // One that cannot be made is in nobody's way.
     let mut connection = bed.database.connect().await.unwrap();
+    let rename = "alter table as_adjacencies_snapshot rename to elsewhere";
+    sqlx::raw_sql(rename).execute(&mut connection).await.unwrap();
+    let ingester = bed.ingester(&every("200ms"));
+    common::wait_for("the copies beside one that fails", equal).await;
+    assert_eq!(ingester.stop(), Some(0));
+
+    // Where they took an hour together, none is due for ten.
+    let slow =
+        "update snapshots set took = interval '8 minutes', taken = now() - interval '9 hours'";
+    sqlx::raw_sql(slow).execute(&mut connection).await.unwrap();
+    producer.send(&speaker.announce(40..=41));
+    producer.flush();
+    let ingester = bed.ingester(&every("200ms"));
+    bed.wait_until_stored().await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(ingester.stop(), Some(0));
+    assert_eq!(copied(&bed, "prefix_lengths").await.0, 2);
+
+    // No view that has no copy.
     let refused = sqlx::query("select take_snapshot('routers')").execute(&mut connection).await;
     let error = refused.unwrap_err().to_string();
     assert!(error.contains("routers is not one of the views in snapshots"), "{error}");
