@@ -88,13 +88,24 @@ def main():
         show(f"the table of a peer, {what} (rib_at)", times([rib]))
     for view in psql("select view from snapshots order by view").split():
         show(f"making the copy of {view}", times([f"select take_snapshot('{view}')"]))
-    # As the policies of the Community edition do every few minutes.
+    # As the policies of the Community edition do every few minutes: dumps that are minutes old are
+    # still worked out when they are read.
     psql(
         "select format('call run_job(%s)', job_id) from timescaledb_information.jobs"
         " where proc_name = 'policy_refresh_continuous_aggregate' order by job_id\n\\gexec\n"
     )
     for what, sql in panels(some[0]):
         show(what, times([sql]))
+    # And as it is when the hour and the day of the dumps have ended: all is kept.
+    kept = psql(
+        "select format('call refresh_continuous_aggregate(%L, null, now() + interval ''2 days'');',"
+        " format('%I.%I', view_schema, view_name)) from timescaledb_information.continuous_aggregates"
+        " order by length(materialization_hypertable_name), materialization_hypertable_name"
+    )
+    if kept:
+        psql(kept)
+        for what, sql in panels(some[0]):
+            show(f"{what}, kept", times([sql]))
 
 
 main()

@@ -137,7 +137,8 @@ impl Pipeline {
     }
 }
 
-fn client_config(kafka: &KafkaOptions, group: &str) -> ClientConfig {
+/// What a member of the group is configured with.
+pub(crate) fn client_config(kafka: &KafkaOptions, group: &str) -> ClientConfig {
     kafka.client_config(&[
         ("client.id", "ribstream-ingester"),
         ("group.id", group),

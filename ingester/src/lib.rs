@@ -36,6 +36,7 @@ pub mod metrics;
 pub mod migrate;
 mod no_delay;
 pub mod openbmp;
+mod orphans;
 pub mod replay;
 pub mod rows;
 mod silence;
@@ -221,6 +222,15 @@ impl Means {
                 Writer::start(task, &runtime)
             })
             .collect();
+        let watch = orphans::Watch {
+            config: consumer::client_config(&options.kafka, &group),
+            group: group.clone(),
+            topic: topic.clone(),
+            database: self.database.clone(),
+            metrics: self.metrics.clone(),
+            runtime: runtime.clone(),
+            stop: self.stop.clone(),
+        };
         let pipeline = consumer::Pipeline {
             limits: options.limits(),
             shutdown_timeout: options.shutdown_timeout,
@@ -243,6 +253,8 @@ impl Means {
             // The receiver waits for as long as this thread runs.
             drop(done.send(pipeline.run()));
         })?;
+        // Not waited for: it may be asking a Kafka that does not answer.
+        std::thread::Builder::new().name("orphans".to_owned()).spawn(move || watch.run())?;
         finished.await.context("a consumer thread has panicked")??;
         Ok(())
     }

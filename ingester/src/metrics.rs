@@ -45,6 +45,8 @@ pub struct Metrics {
     pub lag: IntGaugeVec,
     /// Age of the latest event of a partition in the database, while others wait.
     pub lag_seconds: IntGaugeVec,
+    /// Partitions that no member of the group has.
+    pub orphaned: IntGaugeVec,
     /// Seconds that it took to make the copy of a view.
     pub snapshot_seconds: Histogram,
     /// Times that copies could not be made.
@@ -132,6 +134,11 @@ impl Metrics {
                 "Age of the latest event of a partition in the database while others wait, 0 while \
                  none does",
                 &PARTITION,
+            )?,
+            orphaned: on.gauges(
+                "orphaned_partitions",
+                "Partitions of a topic that no member of the consumer group has, at the last look",
+                &["topic"],
             )?,
             snapshot_seconds: on.histogram(
                 "snapshot_seconds",

@@ -5,11 +5,12 @@
 //! copies that are due, one after another. A copy is due again after the interval asked
 //! for, and not before ten times as long as all of them took: together they never cost
 //! more than a tenth of one of the database's cores. One that cannot be made keeps none
-//! of the others from being made.
+//! of the others from being made, and is tried again by the same rule.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::{PgConnection, postgres::PgConnectOptions};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,10 +30,11 @@ pub(crate) async fn run(
     metrics: Metrics,
     stop: CancellationToken,
 ) {
+    let mut resting = HashMap::new();
     loop {
         let look = async {
             let mut connection = connect(&database).await?;
-            take(&mut connection, every, &metrics).await
+            take(&mut connection, every, &mut resting, &metrics).await
         };
         tokio::select! {
             // The next look will do.
@@ -54,9 +56,11 @@ fn failed(view: Option<&str>, error: &sqlx::Error, metrics: &Metrics) {
     tracing::warn!(view, %error, "cannot make the copies of views that dashboards read");
 }
 
+/// Makes what is due. What could not be made rests until the time in `resting`.
 async fn take(
     connection: &mut PgConnection,
     every: Duration,
+    resting: &mut HashMap<String, Instant>,
     metrics: &Metrics,
 ) -> sqlx::Result<()> {
     // The lock goes with the connection.
@@ -84,8 +88,12 @@ async fn take(
     .bind(every.as_secs_f64())
     .fetch_all(&mut *connection)
     .await?;
+    resting.retain(|_, until| *until > Instant::now());
     for view in due {
-        let began = tokio::time::Instant::now();
+        if resting.contains_key(&view) {
+            continue;
+        }
+        let began = Instant::now();
         let taken = sqlx::query_as("select take_snapshot($1)")
             .bind(&view)
             .fetch_one(&mut *connection)
@@ -94,6 +102,7 @@ async fn take(
             Ok(entries) => entries,
             Err(error @ sqlx::Error::Database(_)) => {
                 failed(Some(&view), &error, metrics);
+                resting.insert(view, Instant::now() + every.max(10 * began.elapsed()));
                 continue;
             }
             Err(error) => return Err(error),

@@ -7,7 +7,7 @@
 use std::{ops::Range, str::FromStr, sync::Arc};
 
 use sqlx::{
-    Connection, PgConnection, Row,
+    ConnectOptions as _, Connection, PgConnection, Row,
     postgres::{PgConnectOptions, PgDatabaseError},
 };
 
@@ -227,7 +227,9 @@ pub async fn connect(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
 pub fn options(url: &str) -> sqlx::Result<PgConnectOptions> {
     Ok(PgConnectOptions::from_str(url)?
         .application_name("ribstream-ingester")
-        .options(SESSION_SETTINGS))
+        .options(SESSION_SETTINGS)
+        // A slow one would be a warning of the size of its text; commit_seconds tells it.
+        .disable_statement_logging())
 }
 
 /// Says how far each partition is. The topic's time, which retention, sweep and the silence of

@@ -2,9 +2,20 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
-use common::{Bed, Speaker};
+use common::{Bed, Ingester, PATIENCE, Speaker};
+use rdkafka::{
+    ClientConfig, ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    types::RDKafkaRespErr,
+};
 
 /// Publishes the stories of four peers, interleaved; how many records that is.
 fn publish(bed: &Bed, updates: u32) {
@@ -92,4 +103,84 @@ fn publish_more(bed: &Bed, sequence: u64) {
         }
     }
     producer.flush();
+}
+
+/// Dies when it is to let a partition go.
+struct Mortal;
+
+impl ClientContext for Mortal {
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
+}
+
+impl ConsumerContext for Mortal {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        error: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        if error != RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            std::process::abort();
+        }
+        consumer.incremental_assign(partitions).unwrap();
+        println!("assigned");
+    }
+}
+
+const MORTAL: [&str; 3] = ["BROKERS", "GROUP", "TOPIC"];
+
+#[test]
+#[ignore = "the member that the test below lets die, in a process of its own"]
+fn a_member_that_dies_when_it_is_to_let_a_partition_go() {
+    let [brokers, group, topic] = MORTAL.map(|name| env::var(name).unwrap());
+    let member: BaseConsumer<Mortal> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", group)
+        .set("group.instance.id", "one")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("enable.auto.commit", "false")
+        .create_with_context(Mortal)
+        .unwrap();
+    member.subscribe(&[&topic]).unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        // It leaves the records to who comes after it.
+        member.poll(Duration::from_millis(100));
+    }
+}
+
+/// The broker gives a member that comes back under its name what it was given last, without a
+/// rebalance (KIP-345): what it had let go before it died is nobody's then.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_a_named_member_let_go_before_it_died_are_read_all_the_same() {
+    let bed = Bed::new(4).await;
+    publish(&bed, 500);
+    let values = [bed.kafka.brokers(), &bed.group, &bed.topic];
+    let mut member = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "a_member_that_dies_when_it_is_to_let_a_partition_go"])
+        .args(["--ignored", "--nocapture"])
+        .envs(MORTAL.into_iter().zip(values))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(member.stdout.take().unwrap());
+    assert!(output.lines().any(|line| line.unwrap().contains("assigned")));
+
+    let log = env::temp_dir().join(format!("{}.log", bed.topic));
+    let ingester = |name: &str| {
+        let log = fs::File::options().create(true).append(true).open(&log).unwrap();
+        let instance = format!("group.instance.id={name}");
+        let mut command = bed.command();
+        command.args(["--http", "127.0.0.1:0", "--kafka-property", &instance]);
+        Ingester::spawn(command.stderr(log))
+    };
+    let two = ingester("two");
+    assert!(!member.wait().unwrap().success());
+    let one = ingester("one");
+    bed.wait_until_stored().await;
+    assert_eq!((one.stop(), two.stop()), (Some(0), Some(0)));
+    let told = fs::read_to_string(&log).unwrap();
+    assert!(told.contains("no member of the group has these partitions"), "{told}");
+    fs::remove_file(&log).unwrap();
 }

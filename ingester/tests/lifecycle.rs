@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bed, Speaker};
+use common::{Bed, Ingester, Speaker};
 use rdkafka::message::OwnedHeaders;
 use ribstream_collector::raw::Framer;
 use ribstream_proto::v1::{PeerUp, event::Body};
@@ -149,13 +149,25 @@ async fn the_views_of_dashboards_are_copied_when_they_are_due() {
         assert_eq!(copied(&bed, "prefix_lengths").await, (2, made), "{every_}");
     }
 
-    // One that cannot be made is in nobody's way.
+    // One that cannot be made is in nobody's way, and not tried without a rest.
     let mut connection = bed.database.connect().await.unwrap();
-    let rename = "alter table as_adjacencies_snapshot rename to elsewhere";
-    sqlx::raw_sql(rename).execute(&mut connection).await.unwrap();
-    let ingester = bed.ingester(&every("200ms"));
+    let fail = "create sequence tries; grant usage on tries to public; \
+         create function fail() returns trigger language plpgsql as $$ begin \
+             perform nextval('public.tries'), pg_sleep(2); raise 'no'; end $$; \
+         create trigger fail before insert on as_adjacencies_snapshot execute function fail()";
+    sqlx::raw_sql(fail).execute(&mut connection).await.unwrap();
+    let log = std::env::temp_dir().join(format!("{}.log", bed.topic));
+    let mut command = bed.command();
+    command.args(["--http", "127.0.0.1:0"]).args(every("200ms"));
+    let ingester = Ingester::spawn(command.stderr(std::fs::File::create(&log).unwrap()));
     common::wait_for("the copies beside one that fails", equal).await;
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
     assert_eq!(ingester.stop(), Some(0));
+    assert_eq!(bed.number("select last_value from tries").await, 1);
+    let told = std::fs::read_to_string(&log).unwrap();
+    // The line says what, and not how: no statement, though it took seconds.
+    assert!(told.contains("view=\"as_adjacencies\"") && !told.contains("statement"), "{told}");
+    std::fs::remove_file(&log).unwrap();
 
     // Where they took an hour together, none is due for ten.
     let slow =

@@ -37,9 +37,14 @@ struct Played<'a> {
 }
 
 impl<'a> Played<'a> {
-    async fn connect(collector: &Collector, capture: &'a Capture, source: String) -> Self {
+    async fn connect(
+        collector: &Collector,
+        capture: &'a Capture,
+        findings: Findings<'a>,
+        source: String,
+    ) -> Self {
         let router = Router::connect(collector, &source).await;
-        Self { capture, source, router, findings: Findings::of(capture) }
+        Self { capture, source, router, findings }
     }
 }
 
@@ -129,10 +134,12 @@ async fn the_current_tables_of_routers_that_speak_at_once_are_those_of_their_com
     }
     let bed = Bed::new(12).await;
     let (collector, ingester) = (Collector::start(&bed), bed.ingester(&[]));
+    // Before anybody connects: that takes longer than a collector waits for the first message.
+    let findings: Vec<_> = captures.iter().map(Findings::of).collect();
     let mut played = Vec::new();
-    for (number, capture) in (11..).zip(&captures) {
+    for (number, (capture, findings)) in (11..).zip(captures.iter().zip(findings)) {
         let source = format!("127.0.0.{number}");
-        played.push(Played::connect(&collector, capture, source).await);
+        played.push(Played::connect(&collector, capture, findings, source).await);
     }
     play(&bed, &collector, &mut played).await;
     let reports = end(&bed, collector, played).await;
@@ -150,8 +157,10 @@ async fn the_current_tables_of_a_router_that_comes_back_are_those_of_its_command
     let ingester = bed.ingester(&[]);
     let mut reports = Vec::new();
     for capture in &captures {
+        let findings = Findings::of(capture);
         let collector = Collector::start(&bed);
-        let mut played = vec![Played::connect(&collector, capture, "127.0.0.1".to_owned()).await];
+        let source = "127.0.0.1".to_owned();
+        let mut played = vec![Played::connect(&collector, capture, findings, source).await];
         play(&bed, &collector, &mut played).await;
         reports.extend(end(&bed, collector, played).await);
     }
