@@ -91,7 +91,7 @@ impl<'a> Update<'a> {
         }
         if update.announced.is_empty() && update.withdrawn.is_empty() {
             // The routes may be in what was cut off: then they cannot be known (RFC
-            // 7606, 4), and this is no End-of-RIB.
+            // 7606, 3, j, and 5.2), and this is no End-of-RIB.
             if let Some(reason) = update.attributes.cut {
                 return Err(reason);
             }

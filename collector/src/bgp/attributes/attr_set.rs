@@ -14,15 +14,11 @@ use crate::{
 
 const WHAT: &str = "ATTR_SET";
 
-/// Decodes the attributes inside, with four octets to an AS number. They are
-/// malformed as a whole where one of them is beyond mending.
+/// Decodes the attributes inside, with four octets to an AS number.
 pub(super) fn decode(value: &[u8]) -> Result<v1::AttrSet, Malformed> {
     let mut reader = Reader::new(value);
     let origin_asn = reader.u32(WHAT)?;
     let attributes = Attributes::parse_nested(reader.rest())?;
-    if let Some(error) = attributes.fatal_error() {
-        return Err(error.reason);
-    }
     Ok(v1::AttrSet { origin_asn, attributes: Some(Box::new(event_form(attributes))) })
 }
 
@@ -115,17 +111,17 @@ mod tests {
     }
 
     #[test]
-    fn an_mp_attribute_inside_stays_as_it_is() {
-        let attributes = set(&[0x80, 15, 3, 0, 1, 1]).unwrap().attributes.unwrap();
-        assert_eq!(attributes.other[0].r#type, 15);
-    }
-
-    #[test]
     fn a_set_is_as_malformed_as_what_is_inside() {
         assert!(decode(&[0, 0, 1]).is_err());
         assert!(set(&[0x40, 1, 1, 9]).is_err());
         assert!(set(&[0x40, 1, 9, 0]).is_err());
-        // What is to be discarded goes, and the rest stays.
-        assert!(set(&[0x40, 6, 1, 0]).is_ok());
+        assert!(set(&[0x40, 6, 1, 0]).is_err());
+        assert!(set(&[0x80, 15, 3, 0, 1, 1]).is_err());
+    }
+
+    #[test]
+    fn the_first_of_a_repeated_attribute_counts_inside_too() {
+        let twice = set(&[0x40, 5, 4, 0, 0, 0, 1, 0x40, 5, 4, 0, 0, 0, 2]).unwrap();
+        assert_eq!(twice.attributes.unwrap().local_pref, Some(1));
     }
 }

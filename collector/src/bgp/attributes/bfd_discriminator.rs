@@ -10,8 +10,12 @@ use super::{copy, is_address, tlv};
 use crate::wire::{Malformed, Reader};
 
 const WHAT: &str = "BFD discriminator";
+const SOURCE_ADDRESS: &str = "BFD source address";
 
-/// The TLV with the source address, which every attribute has.
+/// The mode of P2MP sessions, whose attributes have a source address.
+const P2MP: u8 = 1;
+
+/// The TLV with the source address.
 const SOURCE: u8 = 1;
 
 /// Mode, discriminator and an IPv4 source.
@@ -22,8 +26,9 @@ pub(super) fn decode(value: &[u8]) -> Result<v1::BfdDiscriminator, Malformed> {
         return Err(Malformed::Length { what: WHAT, length: value.len() });
     }
     let mut reader = Reader::new(value);
+    let mode = reader.u8(WHAT)?;
     let mut bfd = v1::BfdDiscriminator {
-        mode: reader.u8(WHAT)?.into(),
+        mode: mode.into(),
         discriminator: reader.u32(WHAT)?,
         ..v1::BfdDiscriminator::default()
     };
@@ -31,11 +36,16 @@ pub(super) fn decode(value: &[u8]) -> Result<v1::BfdDiscriminator, Malformed> {
         let kind = reader.u8(WHAT)?;
         let length = reader.u8(WHAT)?;
         let value = reader.take(length.into(), WHAT)?;
-        if kind == SOURCE && bfd.source.is_empty() && is_address(value) {
-            bfd.source = copy(value);
-        } else {
-            bfd.other.push(tlv(kind, value));
+        match kind {
+            SOURCE if !is_address(value) => {
+                return Err(Malformed::Length { what: SOURCE_ADDRESS, length: value.len() });
+            }
+            SOURCE if bfd.source.is_empty() => bfd.source = copy(value),
+            _ => bfd.other.push(tlv(kind, value)),
         }
+    }
+    if mode == P2MP && bfd.source.is_empty() {
+        return Err(Malformed::Short(SOURCE_ADDRESS));
     }
     Ok(bfd)
 }
@@ -55,6 +65,7 @@ mod tests {
     #[test]
     fn an_attribute_without_source_or_with_a_cut_tlv_is_malformed() {
         assert!(decode(&[1, 0, 0, 0, 9]).is_err());
+        assert!(decode(&[1, 0, 0, 0, 9, 7, 4, 192, 0, 2, 1]).is_err());
         assert!(decode(&[1, 0, 0, 0, 9, 1, 16, 192, 0, 2, 1]).is_err());
     }
 }

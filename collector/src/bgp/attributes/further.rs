@@ -16,6 +16,10 @@ pub(super) fn take(
 ) -> Option<Result<(), (Verdict, Malformed)>> {
     let RawAttribute { kind, value, .. } = attribute;
     let rules = Rules::of(kind)?;
+    // None of them may be empty (RFC 7606, 4).
+    if value.is_empty() {
+        return Some(Err((rules.on_value, Malformed::Length { what: "attribute", length: 0 })));
+    }
     let taken =
         match kind {
             ty::PMSI_TUNNEL => pmsi_tunnel::decode(value)

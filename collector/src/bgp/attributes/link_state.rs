@@ -1,8 +1,9 @@
 //! The BGP-LS attribute (RFC 9552, 5.3), TLV by TLV.
 //!
 //! A TLV's type says what it is of: [`node`], [`link`], [`prefix`] or [`srv6`]. A
-//! list of TLVs that does not end where it should breaks the whole attribute (RFC
-//! 9552, 8.2.2); a broken value inside of a whole TLV stays as sent.
+//! list of TLVs that does not end where it should breaks the whole attribute, also
+//! inside of a TLV that is known (RFC 9552, 8.2.2); any other broken value inside of a
+//! whole TLV stays as sent.
 
 mod flexible_algorithm;
 mod link;
@@ -23,6 +24,26 @@ use crate::{
 /// and a limit keeps hostile input off the stack.
 const NESTING: u8 = 2;
 
+/// The TLVs inside of another.
+struct Inside {
+    /// How deep attributes may be there.
+    nesting: u8,
+    /// Why they do not end where the TLV does, if so.
+    overrun: Option<Malformed>,
+}
+
+impl Inside {
+    /// What was read of them, if they do.
+    fn whole<T>(&mut self, read: Result<T, Malformed>) -> Option<T> {
+        read.map_err(|reason| self.overrun = Some(reason)).ok()
+    }
+
+    /// Reads them as attributes of their own.
+    fn attributes(&mut self, value: &[u8]) -> Option<v1::LinkStateAttribute> {
+        self.whole(read(value, self.nesting.checked_sub(1)?))
+    }
+}
+
 /// Decodes the attribute.
 pub(super) fn parse(value: &[u8]) -> Result<v1::LinkStateAttribute, Malformed> {
     read(value, NESTING)
@@ -30,17 +51,18 @@ pub(super) fn parse(value: &[u8]) -> Result<v1::LinkStateAttribute, Malformed> {
 
 fn read(value: &[u8], nesting: u8) -> Result<v1::LinkStateAttribute, Malformed> {
     let mut attribute = v1::LinkStateAttribute::default();
-    let other = tlv::each(value, |tlv| take(tlv, nesting, &mut attribute))?;
+    let mut inside = Inside { nesting, overrun: None };
+    let other = tlv::each(value, |tlv| take(tlv, &mut inside, &mut attribute))?;
     attribute.other = other;
-    Ok(attribute)
+    inside.overrun.map_or(Ok(attribute), Err)
 }
 
 /// `None` where the TLV is to be kept as sent.
-fn take(tlv: Tlv<'_>, nesting: u8, into: &mut v1::LinkStateAttribute) -> Option<()> {
-    node::take(tlv, into)
-        .or_else(|| link::take(tlv, nesting, into))
-        .or_else(|| prefix::take(tlv, into))
-        .or_else(|| srv6::take(tlv, into))
+fn take(tlv: Tlv<'_>, inside: &mut Inside, into: &mut v1::LinkStateAttribute) -> Option<()> {
+    node::take(tlv, inside, into)
+        .or_else(|| link::take(tlv, inside, into))
+        .or_else(|| prefix::take(tlv, inside, into))
+        .or_else(|| srv6::take(tlv, inside, into))
 }
 
 #[cfg(test)]
@@ -130,6 +152,18 @@ mod tests {
         (1252, 4),
     ];
 
+    /// Those that have others inside, with what precedes these at the least.
+    const OUTER: &[(u16, usize)] = &[
+        (1039, 4),
+        (1106, 22),
+        (1107, 28),
+        (1108, 26),
+        (1122, 4),
+        (1159, 4),
+        (1162, 8),
+        (1172, 4),
+    ];
+
     #[test]
     fn each_known_tlv_has_a_field_and_cut_short_stays_as_sent() {
         for &(kind, length) in KNOWN {
@@ -166,6 +200,16 @@ mod tests {
     }
 
     #[test]
+    fn tlvs_inside_of_another_that_end_too_early_break_the_attribute() {
+        for &(kind, before) in OUTER {
+            let outer = tlv(kind, &[&vec![0; before][..], &[4, 71, 0, 4, 1]].concat());
+            assert!(parse(&outer).is_err(), "{kind}");
+            let member = tlv(1172, &[&[0; 4], &*outer].concat());
+            assert!(parse(&member).is_err(), "{kind}");
+        }
+    }
+
+    #[test]
     fn attributes_are_read_inside_of_others_only_so_deep() {
         let mut bytes = tlv(1095, &[10]);
         for _ in 0..3000 {
@@ -180,13 +224,16 @@ mod tests {
         assert_eq!((depth, attribute.other.len()), (NESTING, 1));
     }
 
-    /// TLVs of which many are known, and whose lengths are often right.
+    /// TLVs with none inside, of which many are known, and whose lengths are often right.
     fn tlvs() -> impl Strategy<Value = Vec<u8>> {
         let kind = prop_oneof![
             prop::sample::select(KNOWN).prop_map(|(kind, _)| kind),
             prop::sample::select(vec![1040_u16, 1041, 1042, 1043, 1045, 1046, 1161]),
             any::<u16>(),
-        ];
+        ]
+        .prop_filter("anything may be inside", |kind| {
+            !matches!(kind, 1034 | 1036) && OUTER.iter().all(|(outer, _)| outer != kind)
+        });
         let value = prop::collection::vec(any::<u8>(), 0..40);
         let one = (kind, value).prop_map(|(kind, value)| tlv(kind, &value));
         prop::collection::vec(one, 0..6).prop_map(|tlvs| tlvs.concat())
@@ -200,12 +247,11 @@ mod tests {
 
         #[test]
         fn whole_tlvs_are_never_refused(
-            outer in prop::sample::select(KNOWN),
-            head in prop::collection::vec(any::<u8>(), 0..30),
+            (kind, before) in prop::sample::select(OUTER),
             inner in tlvs(),
             after in tlvs(),
         ) {
-            let bytes = [tlv(outer.0, &[head, inner].concat()), after].concat();
+            let bytes = [tlv(kind, &[vec![0; before], inner].concat()), after].concat();
             prop_assert!(parse(&bytes).is_ok());
         }
     }

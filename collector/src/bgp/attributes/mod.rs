@@ -28,6 +28,9 @@ const FLAG_OPTIONAL: u8 = 0x80;
 const FLAG_TRANSITIVE: u8 = 0x40;
 const FLAG_EXTENDED_LENGTH: u8 = 0x10;
 
+/// What is left out without being malformed (RFC 7606, 3, g).
+const REPEATED: &str = "repeated attribute";
+
 /// Path attribute types (IANA, BGP Path Attributes).
 pub mod attribute_type {
     #![allow(missing_docs, reason = "the registry's own names")]
@@ -48,6 +51,7 @@ pub mod attribute_type {
     pub const AS4_AGGREGATOR: u8 = 18;
     pub const PMSI_TUNNEL: u8 = 22;
     pub const TUNNEL_ENCAPSULATION: u8 = 23;
+    pub const TRAFFIC_ENGINEERING: u8 = 24;
     pub const IPV6_EXTENDED_COMMUNITIES: u8 = 25;
     pub const AIGP: u8 = 26;
     pub const BGP_LS: u8 = 29;
@@ -180,7 +184,7 @@ impl<'a> Attributes<'a> {
                 kind if self.was_seen(kind) => self.fail(
                     kind,
                     Verdict::Discard,
-                    Malformed::Value { what: "repeated attribute", value: kind.into() },
+                    Malformed::Value { what: REPEATED, value: kind.into() },
                     attribute.value,
                 ),
                 _ if self.flags_are_wrong(attribute) => {}
@@ -205,28 +209,24 @@ impl<'a> Attributes<'a> {
         Ok(())
     }
 
-    /// Reads the attributes inside of an ATTR_SET (RFC 6368, 5), one level deep:
-    /// another ATTR_SET, and MP attributes, which have no place there, stay raw.
+    /// Reads the attributes inside of an ATTR_SET, none of which may be malformed or
+    /// an MP one (RFC 6368, 5). One level deep: another ATTR_SET stays raw.
     fn parse_nested(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut attributes = Self { nested: true, ..Self::default() };
-        let mut mp = SmallVec::<[_; 2]>::new();
-        attributes.read(bytes, Some(AsWidth::Four), |attribute| {
-            mp.push(attribute);
-            Ok(())
+        attributes.read(bytes, Some(AsWidth::Four), |mp| {
+            Err(Malformed::Value { what: "attribute in ATTR_SET", value: mp.kind.into() })
         })?;
-        attributes.other.extend(mp);
-        Ok(attributes)
+        let mut reasons = attributes.errors.iter().map(|error| error.reason);
+        match reasons.find(|reason| !matches!(reason, Malformed::Value { what: REPEATED, .. })) {
+            Some(reason) => Err(reason),
+            None => Ok(attributes),
+        }
     }
 
     /// Whether RFC 7606 wants the announced routes withdrawn.
     #[must_use]
     pub fn treat_as_withdraw(&self) -> bool {
-        self.fatal_error().is_some()
-    }
-
-    /// The first error that mends nothing but the session.
-    fn fatal_error(&self) -> Option<&AttributeError<'a>> {
-        self.errors.iter().find(|error| error.verdict == Verdict::TreatAsWithdraw)
+        self.errors.iter().any(|error| error.verdict == Verdict::TreatAsWithdraw)
     }
 
     /// Whether an attribute of this type was sent, well-formed or not.
@@ -258,12 +258,12 @@ impl<'a> Attributes<'a> {
 
     /// Checks Optional and Transitive against what the type prescribes (RFC 7606, 3, c).
     fn flags_are_wrong(&mut self, attribute: RawAttribute<'a>) -> bool {
-        let Some(rules) = Rules::of(attribute.kind) else { return false };
-        if rules.flags_are_right(attribute.flags) {
+        let RawAttribute { flags, kind, value } = attribute;
+        let Some(verdict) = Rules::of(kind).and_then(|rules| rules.on_flags(kind, flags)) else {
             return false;
-        }
-        let reason = Malformed::Value { what: "attribute flags", value: attribute.flags.into() };
-        self.fail(attribute.kind, rules.on_flags, reason, attribute.value);
+        };
+        let reason = Malformed::Value { what: "attribute flags", value: flags.into() };
+        self.fail(kind, verdict, reason, value);
         true
     }
 

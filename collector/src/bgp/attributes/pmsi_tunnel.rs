@@ -15,6 +15,7 @@ const IDENTIFIER: &str = "PMSI tunnel identifier";
 
 /// Tunnel types (IANA; RFC 6514, 5; RFC 8556, 2; RFC 9574, 4).
 mod tunnel {
+    pub(super) const NONE: u8 = 0;
     pub(super) const RSVP_TE_P2MP: u8 = 1;
     pub(super) const MLDP_P2MP: u8 = 2;
     pub(super) const PIM_SSM: u8 = 3;
@@ -28,7 +29,7 @@ mod tunnel {
     pub(super) const SRV6_P2MP: u8 = 13;
 }
 
-/// Tunnel types with this bit, up to 0xfa, are composite (RFC 8317, 5.2); those
+/// Tunnel types with this bit, up to 0xfa, are composite (RFC 8317, 6.2); those
 /// beyond are for experiments.
 const COMPOSITE: u8 = 0x80;
 const LAST_COMPOSITE: u8 = 0xfa;
@@ -51,6 +52,9 @@ pub(super) fn decode(value: &[u8]) -> Result<v1::PmsiTunnel, Malformed> {
     let mut kind = kind;
     if (COMPOSITE..=LAST_COMPOSITE).contains(&kind) {
         kind &= !COMPOSITE;
+        if matches!(kind, tunnel::NONE | tunnel::INGRESS_REPLICATION) {
+            return Err(Malformed::Value { what: "composite PMSI tunnel", value: kind.into() });
+        }
         pmsi.tunnel_type = kind.into();
         pmsi.composite_label = Some(u24(&mut reader, "PMSI tunnel label")? >> 4);
     }
@@ -162,9 +166,11 @@ mod tests {
 
     #[test]
     fn a_composite_tunnel_has_a_label_of_its_own() {
-        let pmsi = decode(&[0, 0x86, 0, 0, 0, 0, 0x03, 0xe1, 10, 0, 0, 1]).unwrap();
-        assert_eq!((pmsi.tunnel_type, pmsi.composite_label), (6, Some(62)));
+        let pmsi = decode(&[0, 0x83, 0, 0, 0, 0, 0x03, 0xe1, 10, 0, 0, 1, 232, 0, 0, 1]).unwrap();
+        assert_eq!((pmsi.tunnel_type, pmsi.composite_label), (3, Some(62)));
         assert_eq!(pmsi.address, [10, 0, 0, 1][..]);
+        assert!(decode(&[0, 0x80, 0, 0, 0, 0, 0x03, 0xe1]).is_err());
+        assert!(decode(&[0, 0x86, 0, 0, 0, 0, 0x03, 0xe1, 10, 0, 0, 1]).is_err());
     }
 
     #[test]

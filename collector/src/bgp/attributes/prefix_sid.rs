@@ -26,42 +26,52 @@ const SID_INFORMATION: u8 = 1;
 const SID_STRUCTURE: u8 = 1;
 
 /// A broken attribute is discarded (RFC 8669, 6), unless it is an SRv6 service that
-/// is broken: without its SID the route would lead elsewhere (RFC 9252, 7).
+/// is broken: without its SID the route would lead elsewhere (RFC 9252, 7). The
+/// graver counts where both are broken (RFC 7606, 3, h).
 pub(super) fn decode(value: &[u8]) -> Result<v1::PrefixSid, (Verdict, Malformed)> {
     let mut sid = v1::PrefixSid::default();
+    let mut broken = None;
     let mut reader = Reader::new(value);
-    while reader.any_left() {
-        let (kind, value) = next_tlv(&mut reader, WHAT).map_err(discard)?;
-        match kind {
-            kind::SRV6_L3_SERVICE if sid.srv6_l3_service.is_none() => {
-                sid.srv6_l3_service = Some(srv6_service(value)?);
+    while let Some(&kind) = reader.rest().first() {
+        let taken = next_tlv(&mut reader, WHAT).and_then(|(_, value)| take(kind, value, &mut sid));
+        match (kind, taken) {
+            (_, Ok(())) => {}
+            (kind::SRV6_L3_SERVICE | kind::SRV6_L2_SERVICE, Err(reason)) => {
+                return Err((Verdict::TreatAsWithdraw, reason));
             }
-            kind::SRV6_L2_SERVICE if sid.srv6_l2_service.is_none() => {
-                sid.srv6_l2_service = Some(srv6_service(value)?);
-            }
-            kind::LABEL_INDEX if sid.label_index.is_none() => {
-                label_index(value, &mut sid).map_err(discard)?;
-            }
-            kind::ORIGINATOR_SRGB if sid.srgb.is_empty() => {
-                originator_srgb(value, &mut sid).map_err(discard)?;
-            }
-            _ => sid.other.push(tlv(kind, value.rest())),
+            (_, Err(reason)) => broken = broken.or(Some(reason)),
         }
     }
-    Ok(sid)
+    broken.map_or(Ok(sid), |reason| Err((Verdict::Discard, reason)))
 }
 
-const fn discard(reason: Malformed) -> (Verdict, Malformed) {
-    (Verdict::Discard, reason)
+/// Takes the first TLV of its type into its field.
+fn take(kind: u8, value: Reader<'_>, into: &mut v1::PrefixSid) -> Result<(), Malformed> {
+    match kind {
+        kind::SRV6_L3_SERVICE if into.srv6_l3_service.is_none() => {
+            into.srv6_l3_service = Some(srv6_service(value)?);
+        }
+        kind::SRV6_L2_SERVICE if into.srv6_l2_service.is_none() => {
+            into.srv6_l2_service = Some(srv6_service(value)?);
+        }
+        kind::LABEL_INDEX if into.label_index.is_none() => label_index(value, into)?,
+        kind::ORIGINATOR_SRGB if into.srgb.is_empty() => originator_srgb(value, into)?,
+        _ => into.other.push(tlv(kind, value.rest())),
+    }
+    Ok(())
 }
 
+/// The next TLV. After one that runs past the bytes there is none.
 fn next_tlv<'a>(
     reader: &mut Reader<'a>,
     what: &'static str,
 ) -> Result<(u8, Reader<'a>), Malformed> {
-    let kind = reader.u8(what)?;
-    let length = reader.u16(what)?;
-    Ok((kind, reader.sub(length.into(), what)?))
+    let mut rest = Reader::new(reader.take_rest());
+    let kind = rest.u8(what)?;
+    let length = rest.u16(what)?;
+    let value = rest.sub(length.into(), what)?;
+    *reader = rest;
+    Ok((kind, value))
 }
 
 /// Reserved (1), flags (2), index (4).
@@ -87,12 +97,8 @@ fn originator_srgb(mut value: Reader<'_>, into: &mut v1::PrefixSid) -> Result<()
     Ok(())
 }
 
-fn srv6_service(value: Reader<'_>) -> Result<v1::Srv6Service, (Verdict, Malformed)> {
-    service_tlvs(value).map_err(|reason| (Verdict::TreatAsWithdraw, reason))
-}
-
 /// Reserved (1), sub-TLVs.
-fn service_tlvs(mut value: Reader<'_>) -> Result<v1::Srv6Service, Malformed> {
+fn srv6_service(mut value: Reader<'_>) -> Result<v1::Srv6Service, Malformed> {
     let mut service = v1::Srv6Service::default();
     value.u8(SERVICE)?;
     while value.any_left() {
@@ -176,8 +182,18 @@ mod tests {
     fn a_broken_service_is_graver_than_a_broken_label_index() {
         let mut cut = L3_SERVICE.to_vec();
         cut[6] = 31;
-        assert_eq!(decode(&cut).unwrap_err().0, Verdict::TreatAsWithdraw);
-        assert_eq!(decode(&[1, 0, 6, 0, 0, 0, 0, 0, 1]).unwrap_err().0, Verdict::Discard);
+        let label_index = [1, 0, 6, 0, 0, 0, 0, 0, 1];
+        let verdict = |bytes: &[u8]| decode(bytes).unwrap_err().0;
+        assert_eq!(verdict(&cut), Verdict::TreatAsWithdraw);
+        assert_eq!(verdict(&label_index), Verdict::Discard);
+        assert_eq!(verdict(&[&label_index[..], &cut].concat()), Verdict::TreatAsWithdraw);
+    }
+
+    #[test]
+    fn a_tlv_that_runs_past_the_attribute_is_as_grave_as_its_type() {
+        assert_eq!(decode(&L3_SERVICE[..36]).unwrap_err().0, Verdict::TreatAsWithdraw);
+        // What an unknown TLV overruns is not read as TLVs.
+        assert_eq!(decode(&[2, 0, 9, 5, 0, 0]).unwrap_err().0, Verdict::Discard);
     }
 
     #[test]

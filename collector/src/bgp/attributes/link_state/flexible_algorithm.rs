@@ -2,6 +2,7 @@
 
 use ribstream_proto::v1;
 
+use super::Inside;
 use crate::{
     bgp::link_state::{self as tlv, Tlv, once_bytes},
     wire::Reader,
@@ -13,7 +14,10 @@ const ISIS: [u8; 2] = [1, 2];
 const OSPF: [u8; 2] = [3, 6];
 
 /// Algorithm (1), metric type (1), calculation type (1), priority (1), TLVs.
-pub(super) fn definition(value: &[u8]) -> Option<v1::LinkStateFlexibleAlgorithm> {
+pub(super) fn definition(
+    value: &[u8],
+    inside: &mut Inside,
+) -> Option<v1::LinkStateFlexibleAlgorithm> {
     let mut reader = Reader::new(value);
     let [algorithm, metric_type, calculation_type, priority] =
         reader.array(WHAT).ok()?.map(u8::into);
@@ -33,7 +37,7 @@ pub(super) fn definition(value: &[u8]) -> Option<v1::LinkStateFlexibleAlgorithm>
         1046 if into.unsupported_protocol_id.is_none() => unsupported(&mut into, value),
         _ => None,
     });
-    into.other = other.ok()?;
+    into.other = inside.whole(other)?;
     Some(into)
 }
 

@@ -4,7 +4,7 @@
 use prost::bytes::Bytes;
 use ribstream_proto::v1;
 
-use super::{node, read, segment, srv6};
+use super::{Inside, node, segment, srv6};
 use crate::{
     bgp::link_state::{self as tlv, Tlv, fixed, once, once_bytes},
     wire::Reader,
@@ -12,7 +12,11 @@ use crate::{
 
 const WHAT: &str = "BGP-LS link attribute";
 
-pub(super) fn take(tlv: Tlv<'_>, nesting: u8, into: &mut v1::LinkStateAttribute) -> Option<()> {
+pub(super) fn take(
+    tlv: Tlv<'_>,
+    inside: &mut Inside,
+    into: &mut v1::LinkStateAttribute,
+) -> Option<()> {
     let value = tlv.value;
     match tlv.kind {
         258 => tlv::link_identifiers(&mut into.link_local_id, &mut into.link_remote_id, value),
@@ -35,9 +39,9 @@ pub(super) fn take(tlv: Tlv<'_>, nesting: u8, into: &mut v1::LinkStateAttribute)
         1101 => segment::adjacency(value).map(|sid| into.peer_node_sids.push(sid)),
         1102 => segment::adjacency(value).map(|sid| into.peer_adjacency_sids.push(sid)),
         1103 => segment::adjacency(value).map(|sid| into.peer_set_sids.push(sid)),
-        1106 => srv6::end_x::<0>(value).map(|sid| into.srv6_end_x_sids.push(sid)),
-        1107 => srv6::end_x::<6>(value).map(|sid| into.srv6_lan_end_x_sids.push(sid)),
-        1108 => srv6::end_x::<4>(value).map(|sid| into.srv6_lan_end_x_sids.push(sid)),
+        1106 => srv6::end_x::<0>(value, inside).map(|sid| into.srv6_end_x_sids.push(sid)),
+        1107 => srv6::end_x::<6>(value, inside).map(|sid| into.srv6_lan_end_x_sids.push(sid)),
+        1108 => srv6::end_x::<4>(value, inside).map(|sid| into.srv6_lan_end_x_sids.push(sid)),
         1114 => once(&mut into.delay, measure(value)?),
         1115 => once(&mut into.delay_range, delay_range(value)?),
         1116 => once(&mut into.delay_variation, measure(value)?.value),
@@ -49,8 +53,8 @@ pub(super) fn take(tlv: Tlv<'_>, nesting: u8, into: &mut v1::LinkStateAttribute)
             into.graceful_link_shutdown = true;
             Some(())
         }
-        1122 => application(value, nesting).map(|some| into.application_attributes.push(some)),
-        1172 => bundle_member(value, nesting).map(|member| into.bundle_members.push(member)),
+        1122 => application(value, inside).map(|some| into.application_attributes.push(some)),
+        1172 => bundle_member(value, inside).map(|member| into.bundle_members.push(member)),
         1173 => tlv::members(&mut into.extended_admin_group, value, u32::from_be_bytes),
         _ => None,
     }
@@ -111,21 +115,21 @@ fn delay_range(value: &[u8]) -> Option<v1::LinkStateDelayRange> {
 }
 
 /// Member descriptor (4), then its attributes (RFC 9085, 2.2.3).
-fn bundle_member(value: &[u8], nesting: u8) -> Option<v1::LinkStateBundleMember> {
+fn bundle_member(value: &[u8], inside: &mut Inside) -> Option<v1::LinkStateBundleMember> {
     let mut reader = Reader::new(value);
     let descriptor = reader.u32(WHAT).ok()?;
-    let attributes = read(reader.take_rest(), nesting.checked_sub(1)?).ok()?;
+    let attributes = inside.attributes(reader.take_rest())?;
     Some(v1::LinkStateBundleMember { descriptor, attributes: Some(attributes) })
 }
 
 /// Lengths of the two masks (1 each), reserved (2), the masks, the attributes (RFC
 /// 9294, 2).
-fn application(value: &[u8], nesting: u8) -> Option<v1::LinkStateApplicationAttributes> {
+fn application(value: &[u8], inside: &mut Inside) -> Option<v1::LinkStateApplicationAttributes> {
     let mut reader = Reader::new(value);
     let [standard, user, _, _] = reader.array(WHAT).ok()?;
     let standard = reader.take(standard.into(), WHAT).ok()?;
     let user = reader.take(user.into(), WHAT).ok()?;
-    let attributes = read(reader.take_rest(), nesting.checked_sub(1)?).ok()?;
+    let attributes = inside.attributes(reader.take_rest())?;
     Some(v1::LinkStateApplicationAttributes {
         standard_applications: Bytes::copy_from_slice(standard),
         user_applications: Bytes::copy_from_slice(user),

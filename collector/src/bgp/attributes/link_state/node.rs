@@ -2,10 +2,14 @@
 
 use ribstream_proto::v1;
 
-use super::{flexible_algorithm, segment, srv6};
+use super::{Inside, flexible_algorithm, segment, srv6};
 use crate::bgp::link_state::{self as tlv, Tlv, once, once_bytes};
 
-pub(super) fn take(tlv: Tlv<'_>, into: &mut v1::LinkStateAttribute) -> Option<()> {
+pub(super) fn take(
+    tlv: Tlv<'_>,
+    inside: &mut Inside,
+    into: &mut v1::LinkStateAttribute,
+) -> Option<()> {
     let value = tlv.value;
     match tlv.kind {
         263 => tlv::topologies(&mut into.multi_topology_ids, value),
@@ -17,13 +21,13 @@ pub(super) fn take(tlv: Tlv<'_>, into: &mut v1::LinkStateAttribute) -> Option<()
         1028 => tlv::exactly::<4>(value).map(|id| into.local_router_ids.push(id)),
         1029 => tlv::exactly::<16>(value).map(|id| into.local_router_ids.push(id)),
         1032 => tlv::members(&mut into.sbfd_discriminators, value, u32::from_be_bytes),
-        1034 => once(&mut into.sr_capabilities, segment::block(value)?),
+        1034 => once(&mut into.sr_capabilities, segment::block(value, inside)?),
         1035 => tlv::members(&mut into.sr_algorithms, value, |[algorithm]| algorithm.into()),
-        1036 => once(&mut into.sr_local_block, segment::block(value)?),
+        1036 => once(&mut into.sr_local_block, segment::block(value, inside)?),
         1037 => once(&mut into.srms_preference, tlv::u8(value)?),
         1038 => once(&mut into.srv6_capabilities, srv6::capabilities(value)?),
         1039 => {
-            into.flexible_algorithms.push(flexible_algorithm::definition(value)?);
+            into.flexible_algorithms.push(flexible_algorithm::definition(value, inside)?);
             Some(())
         }
         _ => None,

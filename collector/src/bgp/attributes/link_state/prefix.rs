@@ -2,10 +2,14 @@
 
 use ribstream_proto::v1;
 
-use super::{flexible_algorithm, segment};
+use super::{Inside, flexible_algorithm, segment};
 use crate::bgp::link_state::{self as tlv, Tlv, once, once_bytes};
 
-pub(super) fn take(tlv: Tlv<'_>, into: &mut v1::LinkStateAttribute) -> Option<()> {
+pub(super) fn take(
+    tlv: Tlv<'_>,
+    inside: &mut Inside,
+    into: &mut v1::LinkStateAttribute,
+) -> Option<()> {
     let value = tlv.value;
     match tlv.kind {
         1044 => {
@@ -19,7 +23,7 @@ pub(super) fn take(tlv: Tlv<'_>, into: &mut v1::LinkStateAttribute) -> Option<()
         1156 => once_bytes(&mut into.ospf_forwarding_address, tlv::address(value)?),
         1157 => tlv::some(value).map(|opaque| into.opaque_prefix.push(opaque)),
         1158 => segment::prefix(value).map(|sid| into.prefix_sids.push(sid)),
-        1159 => segment::range(value).map(|range| into.sid_ranges.push(range)),
+        1159 => segment::range(value, inside).map(|range| into.sid_ranges.push(range)),
         1170 => once_bytes(&mut into.prefix_attribute_flags, tlv::some(value)?),
         1171 => once_bytes(&mut into.source_router_id, tlv::address(value)?),
         1174 => once_bytes(&mut into.source_ospf_router_id, tlv::exactly::<4>(value)?),

@@ -3,6 +3,7 @@
 use prost::bytes::Bytes;
 use ribstream_proto::v1;
 
+use super::Inside;
 use crate::{
     bgp::link_state::{self as tlv, Tlv, fixed},
     wire::Reader,
@@ -23,13 +24,15 @@ fn sid(value: &[u8]) -> Option<v1::LinkStateSid> {
 }
 
 /// Flags (1), reserved (1), then of each range its size (3) and its first SID.
-pub(super) fn block(value: &[u8]) -> Option<v1::LinkStateSidBlock> {
+pub(super) fn block(value: &[u8], inside: &mut Inside) -> Option<v1::LinkStateSidBlock> {
     let mut reader = Reader::new(value);
     let [flags, _] = reader.array(WHAT).ok()?;
     let mut ranges = Vec::new();
     while reader.any_left() {
         let [high, middle, low] = reader.array(WHAT).ok()?;
-        let Tlv { kind: SID_LABEL, value } = tlv::next(&mut reader).ok()? else { return None };
+        let Tlv { kind: SID_LABEL, value } = inside.whole(tlv::next(&mut reader))? else {
+            return None;
+        };
         ranges.push(v1::LinkStateLabelRange {
             size: u32::from_be_bytes([0, high, middle, low]),
             first: Some(sid(value)?),
@@ -73,7 +76,7 @@ pub(super) fn prefix(value: &[u8]) -> Option<v1::LinkStatePrefixSid> {
 }
 
 /// Flags (1), reserved (1), size (2), TLVs.
-pub(super) fn range(value: &[u8]) -> Option<v1::LinkStateSidRange> {
+pub(super) fn range(value: &[u8], inside: &mut Inside) -> Option<v1::LinkStateSidRange> {
     let mut reader = Reader::new(value);
     let [flags, _] = reader.array(WHAT).ok()?;
     let size = reader.u16(WHAT).ok()?;
@@ -86,7 +89,7 @@ pub(super) fn range(value: &[u8]) -> Option<v1::LinkStateSidRange> {
         flags: flags.into(),
         size: size.into(),
         prefix_sids,
-        other: other.ok()?,
+        other: inside.whole(other)?,
     })
 }
 
@@ -163,5 +166,12 @@ mod tests {
         let value = [&[0, 0, 0, 0, 9][..], &tlv(1160, &[0, 0, 7])].concat();
         let attribute = parse(&tlv(1034, &value)).unwrap();
         assert_eq!((attribute.sr_capabilities, attribute.other.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_block_whose_last_sid_ends_too_early_breaks_the_attribute() {
+        for kind in [1034, 1036] {
+            assert!(parse(&tlv(kind, &[0, 0, 0, 0, 9, 4, 137, 0, 3, 1])).is_err());
+        }
     }
 }

@@ -3,6 +3,7 @@
 use prost::bytes::Bytes;
 use ribstream_proto::v1;
 
+use super::Inside;
 use crate::{
     bgp::link_state::{self as tlv, Tlv, fixed, once},
     wire::Reader,
@@ -13,10 +14,14 @@ const SID_OCTETS: usize = 16;
 const SID_STRUCTURE: u16 = 1252;
 
 /// Attributes of prefixes and of SRv6 SIDs.
-pub(super) fn take(tlv: Tlv<'_>, into: &mut v1::LinkStateAttribute) -> Option<()> {
+pub(super) fn take(
+    tlv: Tlv<'_>,
+    inside: &mut Inside,
+    into: &mut v1::LinkStateAttribute,
+) -> Option<()> {
     let value = tlv.value;
     match tlv.kind {
-        1162 => once(&mut into.srv6_locator, locator(value)?),
+        1162 => once(&mut into.srv6_locator, locator(value, inside)?),
         1250 => once(&mut into.srv6_endpoint_behavior, behavior(value)?),
         1251 => once(&mut into.srv6_peer_node_sid, peer_node(value)?),
         SID_STRUCTURE => once(&mut into.srv6_sid_structure, structure(value)?),
@@ -32,7 +37,10 @@ pub(super) fn capabilities(value: &[u8]) -> Option<u32> {
 
 /// Behavior (2), flags (1), algorithm (1), weight (1), reserved (1), neighbour (on
 /// a LAN 6 with IS-IS, 4 with OSPFv3), SID (16), TLVs.
-pub(super) fn end_x<const NEIGHBOR: usize>(value: &[u8]) -> Option<v1::LinkStateSrv6EndXSid> {
+pub(super) fn end_x<const NEIGHBOR: usize>(
+    value: &[u8],
+    inside: &mut Inside,
+) -> Option<v1::LinkStateSrv6EndXSid> {
     let mut reader = Reader::new(value);
     let behavior = reader.u16(WHAT).ok()?;
     let [flags, algorithm, weight, _] = reader.array(WHAT).ok()?;
@@ -51,16 +59,16 @@ pub(super) fn end_x<const NEIGHBOR: usize>(value: &[u8]) -> Option<v1::LinkState
         neighbor_id: Bytes::copy_from_slice(neighbor),
         sid: Bytes::copy_from_slice(sid),
         structure: parts,
-        other: other.ok()?,
+        other: inside.whole(other)?,
     })
 }
 
 /// Flags (1), algorithm (1), reserved (2), metric (4), TLVs.
-fn locator(value: &[u8]) -> Option<v1::LinkStateSrv6Locator> {
+fn locator(value: &[u8], inside: &mut Inside) -> Option<v1::LinkStateSrv6Locator> {
     let mut reader = Reader::new(value);
     let [flags, algorithm, _, _] = reader.array(WHAT).ok()?;
     let metric = reader.u32(WHAT).ok()?;
-    let other = tlv::each(reader.take_rest(), |_| None).ok()?;
+    let other = inside.whole(tlv::each(reader.take_rest(), |_| None))?;
     Some(v1::LinkStateSrv6Locator {
         flags: flags.into(),
         algorithm: algorithm.into(),
