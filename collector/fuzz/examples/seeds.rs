@@ -65,6 +65,9 @@ struct Seeds {
 impl Seeds {
     fn stream(&mut self, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
         self.write("stream", &bytes[..bytes.len().min(LONGEST)], &[])?;
+        let packets = packets(&bytes[..bytes.len().min(LONGEST / 2)]);
+        self.write("pcap", &pcap(&packets), &[0])?;
+        self.write("pcap", &pcapng(&packets), &[1])?;
         let mut rest = bytes;
         while let Ok(Some(length)) = next_frame(rest, MAX_MESSAGE) {
             let (frame, after) = rest.split_at(length);
@@ -143,6 +146,61 @@ impl Seeds {
         fs::write(folder.join(format!("seed-{hash:016x}-{number}")), seed)?;
         Ok(())
     }
+}
+
+/// A TCP connection that brings a stream, as IPv4 packets.
+fn packets(stream: &[u8]) -> Vec<Vec<u8>> {
+    let (syn, ack, fin) = (0x02, 0x10, 0x01);
+    let packet = |sequence: u32, flags: u8, data: &[u8]| {
+        let length = u16::try_from(40 + data.len()).unwrap_or(u16::MAX).to_be_bytes();
+        let ip = [&[0x45, 0][..], &length, &[0, 0, 0, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]];
+        let tcp = [
+            &[0x9c, 0x40, 0x2b, 0x0b][..],
+            &sequence.to_be_bytes(),
+            &[0, 0, 0, 1, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0],
+            data,
+        ];
+        [ip.concat(), tcp.concat()].concat()
+    };
+    let mut sequence = 1;
+    let mut packets = vec![packet(0, syn, &[])];
+    for data in stream.chunks(500) {
+        packets.push(packet(sequence, ack, data));
+        sequence += u32::try_from(data.len()).unwrap_or_default();
+    }
+    packets.push(packet(sequence, ack | fin, &[]));
+    packets
+}
+
+/// Link type 101: packets begin with IP.
+const RAW: u32 = 101;
+
+fn pcap(packets: &[Vec<u8>]) -> Vec<u8> {
+    let header = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, RAW];
+    let mut file = header.map(u32::to_le_bytes).concat();
+    for (second, packet) in (1..).zip(packets) {
+        let length = u32::try_from(packet.len()).unwrap_or(u32::MAX);
+        file.extend([second, 0, length, length].map(u32::to_le_bytes).concat());
+        file.extend(packet);
+    }
+    file
+}
+
+fn pcapng(packets: &[Vec<u8>]) -> Vec<u8> {
+    let block = |kind: u32, fields: &[u32], data: &[u8]| {
+        let mut body = fields.iter().copied().flat_map(u32::to_le_bytes).collect::<Vec<_>>();
+        body.extend(data);
+        body.resize(body.len().next_multiple_of(4), 0);
+        let length = u32::try_from(body.len() + 12).unwrap_or(u32::MAX).to_le_bytes();
+        [&kind.to_le_bytes()[..], &length, &body, &length].concat()
+    };
+    let mut file = block(0x0a0d_0d0a, &[0x1a2b_3c4d, 1, u32::MAX, u32::MAX], &[]);
+    file.extend(block(1, &[RAW, 65_535], &[]));
+    for (time, packet) in (1..).zip(packets) {
+        let length = u32::try_from(packet.len()).unwrap_or(u32::MAX);
+        file.extend(block(6, &[0, 0, time, length, length], packet));
+    }
+    file
 }
 
 fn hash(value: &impl Hash) -> u64 {

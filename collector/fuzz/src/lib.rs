@@ -7,6 +7,7 @@
 mod messages;
 
 use std::{
+    collections::HashSet,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
@@ -15,8 +16,10 @@ use prost::Message as _;
 use ribstream_collector::{
     decode,
     frame::next_frame,
+    pcap::Sessions,
     proxy::{self, Progress},
     session::{Destination, Origin, Record, Session},
+    source::Piece,
 };
 use ribstream_proto::{
     key,
@@ -171,6 +174,29 @@ pub fn proxy(bytes: &[u8]) {
             early => assert!(early.is_err() && end.is_err(), "whole before its end"),
         }
     }
+}
+
+/// Any bytes as a packet capture.
+///
+/// # Panics
+/// Where a session brings what no packet has, goes on after its end, or has none.
+pub fn pcap(bytes: &[u8]) {
+    let Ok(mut sessions) = Sessions::open(bytes, &[]) else { return };
+    let mut open = HashSet::new();
+    let mut octets = 0;
+    while let Some(piece) = sessions.next_piece() {
+        match piece {
+            Piece::Open(session, _) => assert!(open.insert(session), "opened again"),
+            Piece::Bytes(session, _, read) => {
+                assert!(open.contains(&session), "bytes of no session");
+                octets += read.len();
+            }
+            Piece::Close(session, ..) => assert!(open.remove(&session), "closed again"),
+            Piece::Problem(_) => {}
+        }
+    }
+    assert!(open.is_empty(), "a session without an end");
+    assert!(octets <= bytes.len(), "{octets} octets of {}", bytes.len());
 }
 
 /// By which number the target `nlri` knows a family.
