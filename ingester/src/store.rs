@@ -23,7 +23,7 @@ use crate::{
 
 /// So that the server notices a client that is gone and frees its locks, and
 /// that nothing waits without end: libpq-style settings of the session.
-const SESSION_SETTINGS: [(&str, &str); 8] = [
+const SESSION_SETTINGS: [(&str, &str); 9] = [
     ("tcp_keepalives_idle", "10"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
@@ -33,6 +33,8 @@ const SESSION_SETTINGS: [(&str, &str); 8] = [
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
+    // What is dropped if it exists, and does not, is no news.
+    ("client_min_messages", "warning"),
 ];
 
 /// Why a batch was not written.
