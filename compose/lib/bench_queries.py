@@ -98,7 +98,7 @@ def main():
         show(what, times([sql]))
     # And as it is when the hour and the day of the dumps have ended: all is kept.
     kept = psql(
-        "select format('call refresh_continuous_aggregate(%L, null, now() + interval ''2 days'');',"
+        "select format('call refresh_continuous_aggregate(%L, now() - interval ''8 days'', now() + interval ''2 days'');',"
         " format('%I.%I', view_schema, view_name)) from timescaledb_information.continuous_aggregates"
         " order by length(materialization_hypertable_name), materialization_hypertable_name"
     )
