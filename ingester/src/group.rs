@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -29,7 +29,7 @@ use crate::{decode::Content, metrics::Metrics, store, writer::Writer};
 /// below max.poll.interval.ms, at which Kafka would throw it out.
 const POSITION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a revocation waits for a writer to let go. A commit that is on its
+/// How long a revocation waits for the writers to let go. A commit that is on its
 /// way takes less; if it should not, the fence holds all the same.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -242,8 +242,9 @@ impl Group {
                 writer.revoke();
             }
         }
+        let until = Instant::now() + REVOKE_TIMEOUT;
         for writer in &self.writers {
-            if !writer.wait_idle(REVOKE_TIMEOUT) {
+            if !writer.wait_idle(until.saturating_duration_since(Instant::now())) {
                 tracing::warn!("a writer does not let go, the fence must hold");
             }
         }

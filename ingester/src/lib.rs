@@ -32,6 +32,7 @@ mod group;
 pub mod inventory;
 pub mod letters;
 pub mod lifecycle;
+mod members;
 pub mod metrics;
 pub mod migrate;
 mod no_delay;
@@ -50,7 +51,7 @@ pub mod writer;
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use config::{Cli, Command, DatabaseOptions, HealthOptions, RunOptions};
 use ribstream_runtime::{
     health, http, http::Health, kafka, kafka::TopicSpec, shutdown, status::Troubles,
@@ -70,6 +71,8 @@ use crate::{
 
 /// How long Kafka may take to answer at the start.
 const KAFKA_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the end waits for a member that has joined to have partitions dealt anew.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Does what the command line says.
 ///
@@ -253,9 +256,27 @@ impl Means {
             // The receiver waits for as long as this thread runs.
             drop(done.send(pipeline.run()));
         })?;
-        // Not waited for: it may be asking a Kafka that does not answer.
-        std::thread::Builder::new().name("orphans".to_owned()).spawn(move || watch.run())?;
-        finished.await.context("a consumer thread has panicked")??;
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        std::thread::Builder::new().name("orphans".to_owned()).spawn(move || {
+            let _guard = guard;
+            watch.run();
+        })?;
+        let panicked = async {
+            ended.cancelled().await;
+            if self.stop.is_cancelled() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let done = tokio::select! {
+            done = finished => done.context("a consumer thread has panicked"),
+            () = panicked => bail!("the thread that looks for orphaned partitions has panicked"),
+        };
+        // A member that has joined for a moment is to leave. Where Kafka does not answer, there is
+        // none.
+        self.stop.cancel();
+        let _ = tokio::time::timeout(FAREWELL, ended.cancelled()).await;
+        done??;
         Ok(())
     }
 }

@@ -8,20 +8,26 @@
 //! partitions are dealt anew. One ingester of the group at a time does that, whoever has the
 //! lock.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Buf as _, TryGetError};
 use rdkafka::{
-    ClientConfig,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
+    ClientConfig, ClientContext,
+    config::{FromClientConfigAndContext as _, RDKafkaLogLevel},
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::{KafkaError, KafkaResult},
     metadata::{MetadataPartition, MetadataTopic},
 };
-use sqlx::postgres::PgConnectOptions;
-use tokio::runtime::Handle;
+use sqlx::{PgConnection, postgres::PgConnectOptions};
+use tokio::{runtime::Handle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    members,
     metrics::Metrics,
     store::{connect, describe},
 };
@@ -29,11 +35,11 @@ use crate::{
 /// From one look to the next.
 const REST: Duration = Duration::from_secs(10);
 /// Looks in a row that find a partition without a member before something is done. A member
-/// has at least as long for letting go of what it is to give to another.
+/// has more time than it takes for letting go of what it is to give to another.
 const LOOKS: u32 = 3;
 /// The same where dealing anew has not helped: each time twice as many, up to this.
 const MOST_LOOKS: u32 = 48;
-/// How long Kafka may take to answer.
+/// How long Kafka or the database may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the member that joins for a moment waits to be given partitions.
 const STAY: Duration = Duration::from_secs(30);
@@ -57,62 +63,90 @@ enum WatchError {
     Kafka(#[from] KafkaError),
     #[error("database: {}", describe(.0))]
     Database(#[from] sqlx::Error),
+    #[error("database: no answer in {TIMEOUT:?}")]
+    Late(#[from] tokio::time::error::Elapsed),
     #[error("a member's assignment cannot be read: {0}")]
     Assignment(#[from] TryGetError),
 }
+
+/// A client whose troubles are told by those that do the work.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, message, "librdkafka");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka");
+    }
+}
+
+impl ConsumerContext for Quiet {}
 
 impl Watch {
     /// Looks until told to stop. Blocks.
     pub(crate) fn run(mut self) {
         // Under a name it would take the place of the member that has it.
         self.config.remove("group.instance.id");
+        self.config.set("statistics.interval.ms", "0");
         let mut seen = Seen::default();
-        let mut asker: Option<BaseConsumer> = None;
+        let mut asker = None;
         while !self.stopped_after(REST) {
-            let done = match &asker {
-                Some(asker) => self.look(asker, &mut seen),
-                None => self.config.create().map_err(WatchError::from).and_then(|new| {
-                    let asker = asker.insert(new);
-                    self.look(asker, &mut seen)
-                }),
-            };
-            if let Err(error) = done {
-                // What is wrong with Kafka or the database is told where it holds up the work.
+            if let Err(error) = self.look(&mut asker, &mut seen) {
+                seen.interrupted();
+                // Nothing is known any more.
+                let _ = self.metrics.orphaned.remove_label_values(&[&*self.topic]);
                 tracing::debug!(group = self.group, %error, "cannot tell who has which partition");
             }
         }
     }
 
     fn stopped_after(&self, rest: Duration) -> bool {
-        let stopped = async { tokio::time::timeout(rest, self.stop.cancelled()).await };
+        let stopped = async { timeout(rest, self.stop.cancelled()).await };
         self.runtime.block_on(stopped).is_ok()
     }
 
-    fn look(&self, asker: &BaseConsumer, seen: &mut Seen) -> Result<(), WatchError> {
-        let Some(orphans) = self.orphans(asker)? else { return Ok(()) };
+    fn client(&self) -> KafkaResult<BaseConsumer<Quiet>> {
+        BaseConsumer::from_config_and_context(&self.config, Quiet)
+    }
+
+    fn look(
+        &self,
+        asker: &mut Option<BaseConsumer<Quiet>>,
+        seen: &mut Seen,
+    ) -> Result<(), WatchError> {
+        let asker = match asker {
+            Some(asker) => asker,
+            None => asker.insert(self.client()?),
+        };
+        // What it has to say of itself is taken off its queue.
+        while asker.poll(Duration::ZERO).is_some() {}
+        let Some(orphans) = self.orphans(asker)? else {
+            seen.interrupted();
+            return Ok(());
+        };
         let count = i64::try_from(orphans.len()).unwrap_or(i64::MAX);
         self.metrics.orphaned.with_label_values(&[&*self.topic]).set(count);
-        if seen.is_to_be_mended(orphans) {
-            self.deal_anew(&seen.orphans)?;
+        if seen.is_enough(orphans) && self.deal_anew(&seen.orphans)? {
+            seen.dealt();
         }
         Ok(())
     }
 
     /// The partitions that no member has; nothing while the group is at work on that itself.
-    fn orphans(&self, asker: &BaseConsumer) -> Result<Option<BTreeSet<i32>>, WatchError> {
-        let groups = asker.fetch_group_list(Some(&self.group), TIMEOUT)?;
-        let Some(group) = groups.groups().iter().find(|group| group.name() == self.group) else {
+    fn orphans(&self, asker: &BaseConsumer<Quiet>) -> Result<Option<BTreeSet<i32>>, WatchError> {
+        let Some(group) = members::group(asker.client(), &self.group, TIMEOUT)? else {
             return Ok(None);
         };
-        if group.state() != "Stable" {
+        if !matches!(group.state.as_str(), "Stable" | "Empty") {
             return Ok(None);
         }
         let metadata = asker.fetch_metadata(Some(&self.topic), TIMEOUT)?;
         let topics = metadata.topics().iter().filter(|topic| topic.name() == &*self.topic);
         let mut orphans: BTreeSet<i32> =
             topics.flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect();
-        for member in group.members() {
-            let assignment = member.assignment().unwrap_or_default();
+        for assignment in &group.assignments {
             for partition in partitions_of(assignment, &self.topic)? {
                 orphans.remove(&partition);
             }
@@ -120,26 +154,26 @@ impl Watch {
         Ok(Some(orphans))
     }
 
-    /// Joins the group, and leaves it: Kafka deals the partitions at each.
-    fn deal_anew(&self, orphans: &BTreeSet<i32>) -> Result<(), WatchError> {
+    /// Joins the group, and leaves it: Kafka deals the partitions at each. Whether it was ours to
+    /// do.
+    fn deal_anew(&self, orphans: &BTreeSet<i32>) -> Result<bool, WatchError> {
+        let locked = async {
+            tokio::select! {
+                locked = timeout(TIMEOUT, self.lock()) => Ok::<_, WatchError>(locked??),
+                () = self.stop.cancelled() => Ok(None),
+            }
+        };
         // The lock goes with the connection.
-        let ours = self.runtime.block_on(async {
-            let mut connection = connect(&self.database).await?;
-            let lock = "select pg_try_advisory_lock(hashtextextended('ribstream deal ' || $1, 0))";
-            let (ours,): (bool,) =
-                sqlx::query_as(lock).bind(&self.group).fetch_one(&mut connection).await?;
-            Ok::<_, sqlx::Error>(ours.then_some(connection))
-        })?;
-        let Some(_connection) = ours else { return Ok(()) };
+        let Some(_connection) = self.runtime.block_on(locked)? else { return Ok(false) };
         tracing::warn!(
             group = self.group,
             topic = &*self.topic,
             ?orphans,
             "no member of the group has these partitions, having them dealt anew"
         );
-        let passing: BaseConsumer = self.config.create()?;
+        let passing = self.client()?;
         passing.subscribe(&[&self.topic])?;
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while passing.assignment()?.count() == 0
             && begun.elapsed() < STAY
             && !self.stop.is_cancelled()
@@ -147,7 +181,15 @@ impl Watch {
             // Whatever it is given to read, it leaves to who has it next.
             passing.poll(Duration::from_millis(100));
         }
-        Ok(())
+        Ok(true)
+    }
+
+    async fn lock(&self) -> sqlx::Result<Option<PgConnection>> {
+        let mut connection = connect(&self.database).await?;
+        let lock = "select pg_try_advisory_lock(hashtextextended('ribstream deal ' || $1, 0))";
+        let (ours,): (bool,) =
+            sqlx::query_as(lock).bind(&self.group).fetch_one(&mut connection).await?;
+        Ok(ours.then_some(connection))
     }
 }
 
@@ -167,8 +209,8 @@ impl Default for Seen {
 }
 
 impl Seen {
-    /// Takes note of a look; whether something is to be done.
-    fn is_to_be_mended(&mut self, orphans: BTreeSet<i32>) -> bool {
+    /// Takes note of a look; whether it is time to do something.
+    fn is_enough(&mut self, orphans: BTreeSet<i32>) -> bool {
         if orphans.is_empty() {
             *self = Self::default();
             return false;
@@ -179,12 +221,18 @@ impl Seen {
             self.looks = 0;
         }
         self.looks += 1;
-        if self.looks < self.enough {
-            return false;
-        }
+        self.looks >= self.enough
+    }
+
+    /// A look said nothing: the next is the first of its row.
+    fn interrupted(&mut self) {
+        self.looks = 0;
+    }
+
+    /// They were dealt anew. Where that does not help, the next time is later.
+    fn dealt(&mut self) {
         self.looks = 0;
         self.enough = MOST_LOOKS.min(self.enough * 2);
-        true
     }
 }
 
@@ -232,18 +280,27 @@ mod tests {
     #[test]
     fn what_stays_without_a_member_is_dealt_anew_and_less_often_where_that_does_not_help() {
         let mut seen = Seen::default();
-        let mut look = |orphans: &[i32]| seen.is_to_be_mended(orphans.iter().copied().collect());
+        let set = |orphans: &[i32]| orphans.iter().copied().collect();
         // A rebalance that goes on: never the same.
-        assert!([&[1][..], &[2], &[3], &[1], &[]].into_iter().all(|orphans| !look(orphans)));
+        for orphans in [&[1][..], &[2], &[3], &[1], &[]] {
+            assert!(!seen.is_enough(set(orphans)));
+        }
         let mut waits = Vec::new();
         let mut wait = 0;
         for _ in 0..200 {
             wait += 1;
-            if look(&[4, 9]) {
+            if seen.is_enough(set(&[4, 9])) {
+                seen.dealt();
                 waits.push(std::mem::take(&mut wait));
             }
         }
         assert_eq!(waits, [3, 6, 12, 24, 48, 48, 48]);
-        assert!(!look(&[]) && !look(&[4]) && !look(&[4]) && look(&[4]));
+        // Mended, and lost again; another does what is to be done, or nobody can.
+        assert!(!seen.is_enough(set(&[])));
+        let looks = [(); 4].map(|()| seen.is_enough(set(&[4])));
+        assert_eq!(looks, [false, false, true, true]);
+        seen.interrupted();
+        let looks = [(); 3].map(|()| seen.is_enough(set(&[4])));
+        assert_eq!(looks, [false, false, true]);
     }
 }

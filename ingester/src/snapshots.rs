@@ -5,7 +5,8 @@
 //! copies that are due, one after another. A copy is due again after the interval asked
 //! for, and not before ten times as long as all of them took: together they never cost
 //! more than a tenth of one of the database's cores. One that cannot be made keeps none
-//! of the others from being made, and is tried again by the same rule.
+//! of the others from being made; the ingester that has tried it tries it again after ten
+//! times as long as that took.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -100,12 +101,14 @@ async fn take(
             .await;
         let (entries,): (i64,) = match taken {
             Ok(entries) => entries,
-            Err(error @ sqlx::Error::Database(_)) => {
+            Err(error) => {
+                resting.insert(view.clone(), Instant::now() + every.max(10 * began.elapsed()));
+                if !matches!(error, sqlx::Error::Database(_)) {
+                    return Err(error);
+                }
                 failed(Some(&view), &error, metrics);
-                resting.insert(view, Instant::now() + every.max(10 * began.elapsed()));
                 continue;
             }
-            Err(error) => return Err(error),
         };
         metrics.snapshot_seconds.observe(began.elapsed().as_secs_f64());
         tracing::debug!(view, entries, took = ?began.elapsed(), "made the copy of a view");
