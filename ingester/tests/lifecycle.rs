@@ -51,8 +51,9 @@ async fn history_that_is_kept_no_longer_goes_and_what_is_current_stays() {
         bed.wait_until_stored().await;
         bed.wait_until_stored_of(&raw).await;
         if arguments.len() > 5 {
-            common::wait_for("the chunk to go", async || {
+            common::wait_for("the chunks to go", async || {
                 bed.number("select count(*) from route_events").await < 18
+                    && bed.number("select count(*) from raw_messages").await < 3
             })
             .await;
         }

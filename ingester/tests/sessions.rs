@@ -266,3 +266,27 @@ async fn what_has_been_gone_for_long_is_swept_and_nothing_else() {
     assert_eq!(bed.number("select count(*) from current_routes").await, 7);
     assert_eq!(ingester.stop(), Some(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_collector_whose_clock_was_in_the_next_century_holds_no_routes_until_then() {
+    let bed = Bed::new(1).await;
+    let mut router = Speaker::new(1, 1);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let then = u64::try_from(now.as_micros()).unwrap() + 30_000 * 86_400_000_000;
+    let events = [
+        router.event(Body::RouterUp(RouterUp::default())),
+        router.event(Body::PeerUp(PeerUp::default())),
+        router.announce(1..=3),
+        router.event(Body::Heartbeat(Heartbeat::default())),
+    ];
+    let producer = bed.producer();
+    for event in events {
+        producer.send(&Event { received_at: then, ..event });
+    }
+    producer.flush();
+    let ingester = bed.ingester(&["--session-silence", "10s"]);
+    let current = "select count(*) from current_routes";
+    common::wait_for("routes", async || bed.number(current).await == 3).await;
+    common::wait_for("silence", async || bed.number(current).await == 0).await;
+    assert_eq!(ingester.stop(), Some(0));
+}
