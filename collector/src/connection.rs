@@ -28,6 +28,7 @@ use crate::{
     output::Output,
     raw::{self, Framer},
     session::{Counters, Identity, Origin, Record, Session, Sink as _},
+    tcp_auth::Rollover,
 };
 
 /// Bytes to ask of the socket at a time: some hundreds of messages, so that the
@@ -104,6 +105,7 @@ pub struct Shared {
 /// A router's connection.
 pub struct Connection {
     stream: Stream,
+    rollover: Option<Rollover>,
     buffer: BytesMut,
     session: Session,
     output: Output,
@@ -128,6 +130,7 @@ impl Connection {
     #[must_use]
     pub fn new(
         stream: Stream,
+        rollover: Option<Rollover>,
         accepted: Instant,
         origin: Origin,
         output: Output,
@@ -141,6 +144,7 @@ impl Connection {
         let listed = shared.directory.list(origin.session, address);
         Self {
             stream,
+            rollover,
             buffer: BytesMut::new(),
             session: Session::identified_by(shared.identity, origin),
             output,
@@ -181,6 +185,7 @@ impl Connection {
                 _ = heartbeat.tick(), if self.session.counters().total() > 0 => {
                     self.session.heartbeat(micros_now(), &mut self.output);
                     self.output.flush();
+                    self.follow_keys();
                 }
                 () = at(slowed.map(|(_, until)| until)), if slowed.is_some() => {
                     self.go_on();
@@ -203,6 +208,17 @@ impl Connection {
                     return late.unwrap_or(Close::Shutdown);
                 }
             }
+        }
+    }
+
+    /// Uses the TCP-AO key that the router changes to.
+    fn follow_keys(&self) {
+        match self.rollover.as_ref().map(Rollover::follow) {
+            Some(Ok(Some(key))) => tracing::info!(key, "the router has changed its TCP-AO key"),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "the router's TCP-AO key cannot be followed");
+            }
+            Some(Ok(None)) | None => {}
         }
     }
 

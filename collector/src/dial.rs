@@ -12,7 +12,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{reception::Reception, tcp_md5::Keys};
+use crate::{reception::Reception, tcp_auth::Keys};
 
 /// How long a router may take to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,12 +23,12 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mi
 ///
 /// A session that lasted longer than the wait before it begins the waits anew, so a router
 /// that closes at once is left alone more and more, and one that was restarted is not.
-pub async fn keep_session(reception: Arc<Reception>, target: String, keys: Arc<Keys>) {
+pub async fn keep_session(reception: Arc<Reception>, target: String) {
     let (mut backoff, longest) = BACKOFF;
     let shutdown = reception.shutdown().clone();
     while !shutdown.is_cancelled() {
         let connected = tokio::select! {
-            connected = connect(&target, &keys) => connected,
+            connected = connect(&target, reception.keys()) => connected,
             () = shutdown.cancelled() => return,
         };
         let began = Instant::now();
@@ -68,7 +68,7 @@ async fn connect_to_any(target: &str, keys: &Keys) -> io::Result<TcpStream> {
 
 async fn connect_to(address: SocketAddr, keys: &Keys) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    keys.set_on(&socket)?;
+    keys.set_for(address.ip(), &socket)?;
     socket.connect(address).await
 }
 

@@ -58,7 +58,7 @@ pub mod run;
 pub mod session;
 pub mod source;
 #[cfg(feature = "daemon")]
-pub mod tcp_md5;
+pub mod tcp_auth;
 #[cfg(feature = "daemon")]
 pub mod tls;
 #[cfg(feature = "daemon")]

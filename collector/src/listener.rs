@@ -20,7 +20,7 @@ use crate::{
     config::{Listen, TransportOptions},
     dial,
     reception::{Reception, Transport},
-    tcp_md5::Keys,
+    tcp_auth::Keys,
     tls::Tls,
 };
 
@@ -67,14 +67,15 @@ pub struct Sockets {
     pub plain: Option<TcpListener>,
     /// By TLS.
     pub tls: Option<TcpListener>,
-    /// TCP MD5 keys, for what is connected to as well.
-    pub keys: Keys,
+    /// With what they sign and check; for what is connected to as well.
+    pub keys: Arc<Keys>,
 }
 
 impl Sockets {
     /// Those that are configured.
     pub fn bind(options: &TransportOptions) -> anyhow::Result<Self> {
-        let keys = Keys::read(&options.tcp_md5)?;
+        let keys = Arc::new(Keys::read(&options.tcp_md5, &options.tcp_ao)?);
+        keys.try_out()?;
         let plain = match options.listen {
             Listen::Off => None,
             Listen::At(address) => Some(bind_with(address, &keys)?),
@@ -102,7 +103,7 @@ impl Sockets {
 
 impl From<TcpListener> for Sockets {
     fn from(plain: TcpListener) -> Self {
-        Self { plain: Some(plain), tls: None, keys: Keys::default() }
+        Self { plain: Some(plain), tls: None, keys: Arc::default() }
     }
 }
 
@@ -130,10 +131,8 @@ impl Listener {
     pub async fn serve(self, drain: Duration) {
         let Self { sockets, tls, connect, reception } = self;
         let mut sessions = JoinSet::new();
-        let keys = Arc::new(sockets.keys.clone());
         for target in connect {
-            let session = dial::keep_session(Arc::clone(&reception), target, Arc::clone(&keys));
-            sessions.spawn(session);
+            sessions.spawn(dial::keep_session(Arc::clone(&reception), target));
         }
         let by_tls = tls.map_or(Transport::Plain, Transport::Tls);
         loop {

@@ -22,10 +22,11 @@ use std::{
 use anyhow::Context as _;
 use rdkafka::{
     ClientContext, Message,
+    bindings::rd_kafka_message_latency,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, OwnedHeaders},
+    message::{BorrowedMessage, Header, OwnedHeaders},
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
 use ribstream_proto::record;
@@ -35,7 +36,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::RunOptions,
-    connection::micros_now,
     metrics::Metrics,
     session::{Destination, Record},
     topics,
@@ -300,11 +300,8 @@ impl ProducerContext for Reports {
         match result {
             Ok(message) => {
                 self.shared.metrics.acknowledged.inc();
-                // Milliseconds, by the clock of this machine.
-                if let Some(handed_over) = message.timestamp().to_millis() {
-                    let took = (micros_now() / 1000).saturating_sub(handed_over.unsigned_abs());
-                    let took = Duration::from_millis(took).as_secs_f64();
-                    self.shared.metrics.publish_seconds.observe(took);
+                if let Some(took) = latency(message) {
+                    self.shared.metrics.publish_seconds.observe(took.as_secs_f64());
                 }
             }
             Err((error, message)) => {
@@ -317,6 +314,15 @@ impl ProducerContext for Reports {
         }
         self.shared.end(cost(message.key_len(), message.payload_len()));
     }
+}
+
+/// How long it took from the hand-over of a record to its report, by a clock that is never set. Its
+/// timestamp is no measure: a topic may have the broker's time on it.
+fn latency(message: &BorrowedMessage<'_>) -> Option<Duration> {
+    #[expect(unsafe_code, reason = "the crate does not hand it out")]
+    // SAFETY: the message is borrowed from librdkafka, which reads it and keeps nothing of it.
+    let micros = unsafe { rd_kafka_message_latency(message.ptr()) };
+    u64::try_from(micros).ok().map(Duration::from_micros)
 }
 
 /// One session's way into the publisher.

@@ -28,6 +28,7 @@ use crate::{
     proxy::{self, Progress, Source},
     raw::Framer,
     session::Origin,
+    tcp_auth::{Keys, Rollover},
     tls::Tls,
 };
 
@@ -52,12 +53,14 @@ pub enum Transport {
 struct Guest {
     router: SocketAddr,
     stream: Stream,
+    rollover: Option<Rollover>,
     seat: Seat,
 }
 
 /// Receives connections.
 pub struct Reception {
     collector: Arc<str>,
+    keys: Arc<Keys>,
     target: Target,
     raw: bool,
     admission: Admission,
@@ -71,6 +74,7 @@ impl Reception {
     #[must_use]
     pub fn new(
         options: &RunOptions,
+        keys: Arc<Keys>,
         target: Target,
         metrics: Arc<Metrics>,
         directory: Arc<Directory>,
@@ -79,6 +83,7 @@ impl Reception {
         let complaints = Arc::new(Complaints::new(metrics.connections.log_lines_left_out.clone()));
         Self {
             collector: options.collector_name().into(),
+            keys,
             target,
             raw: options.raw,
             admission: Admission::new(&options.limits),
@@ -100,6 +105,12 @@ impl Reception {
     #[must_use]
     pub fn shutdown(&self) -> &CancellationToken {
         &self.shared.shutdown
+    }
+
+    /// With what is signed and checked that goes to routers and comes from them.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// The session of a connection that was just accepted, unless it is refused at once.
@@ -144,7 +155,8 @@ impl Reception {
         match admitted {
             Ok(admitted) => {
                 watch_over(&stream);
-                self.converse(Box::new(stream), router, accepted).await;
+                let rollover = self.keys.rollover(router.ip(), &stream);
+                self.converse(Box::new(stream), rollover, router, accepted).await;
                 drop(admitted);
             }
             Err(refusal) => self.refuse(router, &refusal),
@@ -169,8 +181,8 @@ impl Reception {
             () = self.shared.shutdown.cancelled() => return,
         };
         match greeted {
-            Ok(Some(Guest { router, stream, seat })) => {
-                self.converse(stream, router, accepted).await;
+            Ok(Some(Guest { router, stream, rollover, seat })) => {
+                self.converse(stream, rollover, router, accepted).await;
                 drop(seat);
             }
             Ok(None) => self.shared.metrics.connections.health_checks.inc(),
@@ -206,20 +218,29 @@ impl Reception {
                 }
             }
         };
+        // Of the connection as it is, which may be a balancer's.
+        let rollover = self.keys.rollover(peer.ip(), &stream);
         let stream: Stream = match transport {
             Transport::Plain => Box::new(stream),
             Transport::Tls(tls) => {
                 Box::new(tls.accept(stream).await.map_err(|refusal| (router, refusal))?)
             }
         };
-        Ok(Some(Guest { router, stream, seat }))
+        Ok(Some(Guest { router, stream, rollover, seat }))
     }
 
     /// The session of `router`, to its end.
-    async fn converse(&self, stream: Stream, router: SocketAddr, accepted: Instant) {
+    async fn converse(
+        &self,
+        stream: Stream,
+        rollover: Option<Rollover>,
+        router: SocketAddr,
+        accepted: Instant,
+    ) {
         let session = self.next_session();
         let connection = Connection::new(
             stream,
+            rollover,
             accepted,
             Origin {
                 collector: Arc::clone(&self.collector),

@@ -92,7 +92,8 @@ impl Daemon {
     /// Serves the routers until told to stop, and what they send to `target`.
     async fn serve(self, target: Target, stop: CancellationToken) {
         let Self { sockets, tls, options, metrics, directory } = self;
-        let reception = Reception::new(&options, target, metrics, directory, stop);
+        let keys = Arc::clone(&sockets.keys);
+        let reception = Reception::new(&options, keys, target, metrics, directory, stop);
         let listener = Listener::new(sockets, tls, options.transport.connect, reception);
         listener.serve(options.shutdown_timeout).await;
     }

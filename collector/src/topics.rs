@@ -8,6 +8,11 @@ use crate::config::RunOptions;
 /// which is 1 MB unless configured; a dead letter holds a whole message.
 pub const MAX_RECORD: usize = 16 << 20;
 
+/// Each record has the time of the broker that takes it: one clock for the events of all
+/// collectors, whose own may be wrong. By theirs the broker would refuse what is ahead and
+/// delete at once what is behind.
+const TIMESTAMPS: &str = "LogAppendTime";
+
 /// Dead letters are few, and no order between them matters.
 const DEAD_LETTER_PARTITIONS: i32 = 1;
 
@@ -21,7 +26,10 @@ fn specs(options: &RunOptions) -> Vec<TopicSpec> {
         name: name.to_owned(),
         partitions,
         replication: options.replication,
-        config: vec![("max.message.bytes".to_owned(), MAX_RECORD.to_string())],
+        config: vec![
+            ("max.message.bytes".to_owned(), MAX_RECORD.to_string()),
+            ("message.timestamp.type".to_owned(), TIMESTAMPS.to_owned()),
+        ],
     };
     let mut specs = vec![
         spec(&options.kafka.topic_events, options.partitions),

@@ -6,7 +6,7 @@ use clap::Args;
 use ipnet::IpNet;
 
 use super::limits::network;
-use crate::tcp_md5::KeyFile;
+use crate::tcp_auth::KeyFile;
 
 /// How routers are reached.
 #[derive(Args, Clone, Debug)]
@@ -41,6 +41,9 @@ pub struct TransportOptions {
     /// The TCP MD5 key (RFC 2385) of a network's routers, in a file; repeat, or separate by commas
     #[arg(long, env = "RIBSTREAM_TCP_MD5", value_name = "NETWORK=FILE", value_delimiter = ',')]
     pub tcp_md5: Vec<KeyFile>,
+    /// The TCP-AO keys (RFC 5925) of a network's routers, in a file that has SEND-ID RECEIVE-ID ALGORITHM SECRET a line; repeat, or separate by commas
+    #[arg(long, env = "RIBSTREAM_TCP_AO", value_name = "NETWORK=FILE", value_delimiter = ',')]
+    pub tcp_ao: Vec<KeyFile>,
     /// Routers that wait to be connected to, as host:port; repeat, or separate by commas
     #[arg(
         long,

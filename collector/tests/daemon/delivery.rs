@@ -6,7 +6,10 @@ use ribstream_proto::v1::{RouterDownReason, event::Body};
 use ribstream_testkit::{Kafka, captures};
 use tokio::io::AsyncWriteExt;
 
-use crate::collector::{Collector, assert_same, expected, messages};
+use crate::{
+    collector::{Collector, assert_same, expected, messages},
+    identity::initiation,
+};
 
 /// The capture, or a word that the test was skipped.
 macro_rules! capture_or_skip {
@@ -34,6 +37,35 @@ async fn each_peer_has_its_events_in_the_order_of_the_stream_however_it_is_split
         let topics = collector.stop().await;
         assert_same(&topics.events().await, &expected(stream, RouterDownReason::Disconnect));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_topics_that_a_collector_makes_have_the_brokers_time() {
+    let kafka = Kafka::shared().await.unwrap();
+    let collector = Collector::start(&kafka, &[]).await;
+    let mut connection = collector.connect().await;
+    connection.write_all(&initiation(b"r1")).await.unwrap();
+    // Nothing that is BMP.
+    connection.write_all(&[9; 40]).await.unwrap();
+    collector.sessions_closed(1).await;
+    // How long Kafka took is measured all the same, by nobody's time of day.
+    let count = "ribstream_collector_publish_seconds_count ";
+    let mut measured = Some("0".to_owned());
+    for _ in 0..200 {
+        let metrics = collector.get("/metrics").await;
+        measured = metrics.lines().find_map(|line| line.strip_prefix(count)).map(str::to_owned);
+        if measured.as_deref() != Some("0") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let measured: usize = measured.unwrap().parse().unwrap();
+    let (events, dead_letter) = (collector.events.clone(), collector.dead_letter.clone());
+    collector.stop().await;
+    let mut records = kafka.consume(&events).await.unwrap();
+    records.extend(kafka.consume(&dead_letter).await.unwrap());
+    assert!(measured > 0 && records.len() >= measured, "{measured} of {records:?}");
+    assert!(records.iter().all(|record| record.appended.is_some()), "{records:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

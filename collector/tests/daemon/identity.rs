@@ -5,7 +5,7 @@ use std::{io::Write, net::TcpStream};
 use crate::daemon::{Daemon, wait_for};
 
 /// An Initiation with a sysName.
-fn initiation(sys_name: &[u8]) -> Vec<u8> {
+pub(crate) fn initiation(sys_name: &[u8]) -> Vec<u8> {
     let tlv = [&[0, 2][..], &u16::try_from(sys_name.len()).unwrap().to_be_bytes(), sys_name];
     let tlv = tlv.concat();
     let length = u32::try_from(6 + tlv.len()).unwrap().to_be_bytes();

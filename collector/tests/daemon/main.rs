@@ -5,6 +5,7 @@
 mod support;
 
 mod active;
+mod ao;
 mod attack;
 mod balancer;
 mod brokers;
@@ -13,6 +14,7 @@ mod daemon;
 mod delivery;
 mod faults;
 mod identity;
+mod keys;
 mod limits;
 mod many;
 mod md5;
