@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Kafka and TimescaleDB as plain processes, for a machine without a container engine.
 # Sourced by compose/stack, which has set instance (its directory), name, kafka_port,
-# controller_port, postgres_port and shared_buffers.
+# controller_port, postgres_port, shared_buffers and disk.
 
 # Seconds. After a kill, on a machine whose disks are busy, both read back for minutes.
 start_limit=300
@@ -152,8 +152,15 @@ postgres_start() {
     postgres_pid >/dev/null && return
     if [[ ! -d $data ]]; then
         rm -rf "$data.part"
-        cp -a "$postgres_root/var/lib/ribstream/template" "$data.part"
-        mv "$data.part" "$data"
+        if [[ -n $disk ]]; then
+            mkdir "$data"
+            mount -t tmpfs -o "size=$disk,mode=0700" ribstream "$data" || die "cannot mount a disk of $disk"
+            chown --reference="$postgres_root/var/lib/ribstream/template" "$data"
+            cp -a "$postgres_root/var/lib/ribstream/template/." "$data"
+        else
+            cp -a "$postgres_root/var/lib/ribstream/template" "$data.part"
+            mv "$data.part" "$data"
+        fi
     fi
     postgres_settings "$postgres_port" "$shared_buffers" >"$data/ribstream.conf"
     [[ ! -e $instance/postgres.log ]] || mv "$instance/postgres.log" "$instance/postgres.log.1"
@@ -239,8 +246,18 @@ native_up() {
 }
 
 native_remove() {
-    rm -rf "${instance:?}" "${postgres_root:?}/var/lib/ribstream/${name:?}"
+    local data=${postgres_root:?}/var/lib/ribstream/${name:?}
+    ! mountpoint -q "$data" || umount "$data"
+    rm -rf "${instance:?}" "$data"
 }
+
+native_fill() {
+    local data=$postgres_root/var/lib/ribstream/$name
+    mountpoint -q "$data" || die "PostgreSQL of $name has no disk of its own: compose/stack up --disk 300M"
+    # It ends where the disk does.
+    cat /dev/zero >>"$data/ballast" 2>/dev/null || true
+}
+native_free() { rm -f "$postgres_root/var/lib/ribstream/$name/ballast"; }
 
 native_running() { "${1}_pid"; }
 native_pids() { processes "$1"; }

@@ -23,13 +23,23 @@ pub struct Limits {
     pub age: Duration,
 }
 
+/// When an event came, in microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// To the collector, by its clock.
+    pub received: i64,
+    /// Into the topic: by the broker's clock or, where the topic keeps their own times, by the
+    /// collector's.
+    pub logged: i64,
+}
+
 /// A record of a batch: its place in Kafka, and where its rows end.
 #[derive(Clone, Copy, Debug)]
 struct Record {
     partition: i32,
     offset: i64,
-    /// Receive time of its event, where it is one.
-    received: Option<i64>,
+    /// [`Times::logged`], where it is an event.
+    logged: Option<i64>,
     end: Mark,
 }
 
@@ -42,8 +52,8 @@ pub struct Advance {
     pub from: i64,
     /// What it then holds.
     pub to: i64,
-    /// Receive time of the latest of its events, in microseconds since 1970.
-    pub received: Option<i64>,
+    /// [`Times::logged`] of the latest of its events.
+    pub logged: Option<i64>,
 }
 
 /// Records in the order read, as rows.
@@ -70,16 +80,17 @@ impl Batch {
     ///
     /// `from` is the partition's next offset before it: there may be a gap
     /// before `offset`, where Kafka holds no record for the reader.
-    pub fn push(&mut self, partition: i32, from: i64, offset: i64, received_at: Option<i64>) {
+    pub fn push(&mut self, partition: i32, from: i64, offset: i64, times: Option<Times>) {
         if !self.starts.iter().any(|(known, _)| *known == partition) {
             self.starts.push((partition, from));
         }
-        if let Some(time) = received_at {
-            self.heard = Some(self.heard.map_or(time, |first| first.min(time)));
+        if let Some(Times { received, .. }) = times {
+            self.heard = Some(self.heard.map_or(received, |first| first.min(received)));
         }
         self.opened.get_or_insert_with(Instant::now);
         let end = self.rows.mark();
-        self.records.push(Record { partition, offset, received: received_at, end });
+        let logged = times.map(|times| times.logged);
+        self.records.push(Record { partition, offset, logged, end });
     }
 
     /// How many records it holds.
@@ -140,7 +151,7 @@ impl Batch {
         let mut advances: Vec<Advance> = self
             .starts
             .iter()
-            .map(|&(partition, from)| Advance { partition, from, to: from, received: None })
+            .map(|&(partition, from)| Advance { partition, from, to: from, logged: None })
             .collect();
         for (index, record) in self.records[..records.end].iter().enumerate() {
             // Few partitions share a batch: a search is cheaper than a map.
@@ -150,7 +161,7 @@ impl Batch {
                 if index < records.start {
                     advance.from = record.offset + 1;
                 } else {
-                    advance.received = advance.received.max(record.received);
+                    advance.logged = advance.logged.max(record.logged);
                 }
                 advance.to = record.offset + 1;
             }
@@ -199,10 +210,11 @@ mod tests {
         for (partition, from, offset, time) in
             [(3, 10, 10, Some(500)), (7, 0, 4, Some(300)), (3, 11, 11, Some(200)), (7, 5, 5, None)]
         {
-            batch.push(partition, from, offset, time);
+            let times = time.map(|logged| Times { received: logged + 1, logged });
+            batch.push(partition, from, offset, times);
         }
         // The times, too, are each partition's own, and those of the part.
-        let advance = |partition, from, to, received| Advance { partition, from, to, received };
+        let advance = |partition, from, to, logged| Advance { partition, from, to, logged };
         assert_eq!(
             batch.advances(&(0..4)),
             [advance(3, 10, 12, Some(500)), advance(7, 0, 6, Some(300))]
@@ -213,7 +225,7 @@ mod tests {
             [advance(3, 11, 12, Some(200)), advance(7, 0, 5, Some(300))]
         );
         assert_eq!(batch.advances(&(3..4)), [advance(7, 5, 6, None)]);
-        assert_eq!(batch.heard(), Some(200));
+        assert_eq!(batch.heard(), Some(201));
     }
 
     #[test]

@@ -21,12 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     batch::{Batch, Limits},
-    decode::{Content, Decoder},
+    decode::{Content, Decoder, append_time},
     group::{Change, Group, Position, Positions},
     inventory::Inventory,
     letters::letter,
     metrics::Metrics,
-    silence,
+    silence::{self, Clock},
     writer::{Backoff, Report, Writer, now_micros},
 };
 
@@ -108,6 +108,7 @@ impl Pipeline {
                 told: Instant::now(),
                 looked: Instant::now(),
                 listened: Instant::now(),
+                clock: Clock::default(),
                 silence: self.silence,
             };
             let end = membership.run(self.shutdown_timeout);
@@ -209,11 +210,12 @@ struct Membership<'a> {
     partitions: HashMap<i32, Option<i64>>,
     /// Offsets that are in the database and that Kafka was not told yet.
     committed: HashMap<i32, i64>,
-    /// Next offset in the database, and when the event before it was received.
+    /// Next offset in the database, and when the event before it was logged.
     stored: HashMap<i32, (i64, Option<i64>)>,
     told: Instant,
     looked: Instant,
     listened: Instant,
+    clock: Clock,
     silence: Duration,
 }
 
@@ -311,8 +313,11 @@ impl Membership<'_> {
         let writer = self.consumer.context().writer_of(partition);
         let batch = &mut self.open[writer].batch;
         let payload = message.payload();
-        let heard = match self.decoder.append(message, self.inventory, &mut batch.rows) {
-            Ok(heard) => heard,
+        if let Some(appended) = append_time(message) {
+            self.clock.set(partition, appended);
+        }
+        let times = match self.decoder.append(message, self.inventory, &mut batch.rows) {
+            Ok(times) => times,
             Err(error) => {
                 let detail = error.to_string();
                 let letter = letter(error.reason(), detail, self.topic, partition, offset, payload);
@@ -320,7 +325,7 @@ impl Membership<'_> {
                 None
             }
         };
-        batch.push(partition, *next, offset, heard);
+        batch.push(partition, *next, offset, times);
         *next = offset + 1;
         self.metrics.records.inc();
     }
@@ -331,7 +336,7 @@ impl Membership<'_> {
                 Report::Committed(advances) => {
                     for advance in advances {
                         self.committed.insert(advance.partition, advance.to);
-                        self.stored.insert(advance.partition, (advance.to, advance.received));
+                        self.stored.insert(advance.partition, (advance.to, advance.logged));
                     }
                 }
                 Report::Fenced => return Err("a batch was fenced"),
@@ -347,12 +352,12 @@ impl Membership<'_> {
     /// Tells Kafka what is in the database, and the metrics what is not.
     fn tell_kafka(&mut self, mode: CommitMode) {
         for (partition, end) in self.consumer.context().take_ends() {
-            let Some((next, received)) = self.stored.get(&partition) else { continue };
+            let Some((next, logged)) = self.stored.get(&partition) else { continue };
             let labels = [self.topic, &partition.to_string()];
             let lag = (end - next).max(0);
             self.metrics.lag.with_label_values(&labels).set(lag);
-            let received = received.filter(|_| lag > 0);
-            let age = received.map_or(0, |received| (now_micros() - received).max(0) / 1_000_000);
+            let logged = logged.filter(|_| lag > 0);
+            let age = logged.map_or(0, |logged| (now_micros() - logged).max(0) / 1_000_000);
             self.metrics.lag_seconds.with_label_values(&labels).set(age);
         }
         if self.committed.is_empty() {
@@ -402,6 +407,7 @@ impl Membership<'_> {
             self.partitions.remove(partition);
             self.committed.remove(partition);
             self.stored.remove(partition);
+            self.clock.forget(*partition);
             // A gauge that was never set is not there to remove.
             let labels = [self.topic, &partition.to_string()];
             let _ = self.metrics.lag.remove_label_values(&labels);
@@ -464,7 +470,9 @@ impl Membership<'_> {
         }
         self.listened = Instant::now();
         let ours: Vec<i32> = self.partitions.keys().copied().collect();
-        if let Err(error) = silence::judge(positions, self.consumer, &ours, self.silence) {
+        if let Err(error) =
+            silence::judge(positions, self.consumer, &ours, &self.clock, self.silence)
+        {
             // The next time will do.
             tracing::debug!(%error, "cannot look for silent sessions");
         }

@@ -2,14 +2,19 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use rdkafka::{Message, message::Headers as _};
+use rdkafka::{Message, Timestamp, message::Headers as _};
 use ribstream_proto::{record, v1::Event};
 
 use crate::{
+    batch::Times,
     inventory::{Inventory, NameTooLong, Slots},
     openbmp::{Frame, OpenBmpError},
     rows::{self, KafkaPlace, RawPlace, RowError, Rows},
+    writer::now_micros,
 };
+
+/// How far a collector's clock may be ahead, in microseconds.
+const AHEAD: i64 = 60_000_000;
 
 /// What a topic holds, and what becomes of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,7 +76,7 @@ impl Decoder {
         Self { content, slots: Slots::default() }
     }
 
-    /// Appends the rows of a record; the receive time, where it is an event.
+    /// Appends the rows of a record; when it came, where it is an event.
     ///
     /// # Errors
     /// The record is not what can be stored; no rows were appended.
@@ -80,7 +85,7 @@ impl Decoder {
         record: &impl Message,
         inventory: &Inventory,
         rows: &mut Rows,
-    ) -> Result<Option<i64>, DecodeError> {
+    ) -> Result<Option<Times>, DecodeError> {
         let payload = record.payload().ok_or(DecodeError::Empty)?;
         if self.content == Content::Raw {
             // The time of a record of who knows whose is no measure of the topic's.
@@ -94,13 +99,15 @@ impl Decoder {
             Some(peer) => Some(self.slots.peer(&event, router, peer, inventory)?),
             None => None,
         };
-        rows::encode(&event, record.partition(), router, peer, rows)?;
+        let received = i64::try_from(event.received_at).unwrap_or(i64::MAX);
+        let logged = append_time(record).unwrap_or_else(|| not_ahead(received));
+        rows::encode(&event, record.partition(), logged, router, peer, rows)?;
         if let Some(peer) = peer.filter(|_| self.content == Content::EventsAndTimes) {
             let (partition, offset) = (record.partition(), record.offset());
             let place = KafkaPlace { partition, offset, time: kafka_time(record) };
             rows.append_times(&event, peer, place);
         }
-        Ok(Some(i64::try_from(event.received_at).unwrap_or(i64::MAX)))
+        Ok(Some(Times { received, logged }))
     }
 
     fn append_raw(
@@ -121,6 +128,22 @@ impl Decoder {
         };
         rows.append_raw(&frame, place, kafka_time(record));
         Ok(())
+    }
+}
+
+/// A collector's time. By a clock that is further ahead its sessions would never fall silent: what
+/// it says was logged no later than now.
+fn not_ahead(received: i64) -> i64 {
+    let now = now_micros();
+    if received > now.saturating_add(AHEAD) { now } else { received }
+}
+
+/// When the broker took a record, in microseconds since 1970, where the topic has that: one clock
+/// for all collectors, whichever time it is by theirs.
+pub(crate) fn append_time(record: &impl Message) -> Option<i64> {
+    match record.timestamp() {
+        Timestamp::LogAppendTime(millis) => millis.checked_mul(1000),
+        Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
     }
 }
 

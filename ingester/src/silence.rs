@@ -3,11 +3,18 @@
 //! A session that lives has a heartbeat in the topic every few seconds. One that
 //! has none for longer counts as ended, since its last; another heartbeat takes
 //! that back, and the routes with it. The time is the topic's own: of a
-//! partition that was read to its end, now; of another, the receive time of what
-//! was read last. So one that is behind, or is read again from its beginning,
+//! partition that was read to its end, now; of another, the time of what was
+//! read last. So one that is behind, or is read again from its beginning,
 //! ends nothing that lived.
+//!
+//! Now is by the clock that the events were told by, the broker's: when it took the
+//! latest, and what has passed since. So it is nothing to a session that the clock of its
+//! collector is wrong, or this machine's.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use sqlx::Row;
@@ -23,18 +30,45 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sessions that may be silent by the clock: their partitions.
 const CANDIDATES: &str = "select distinct s.partition, o.next_offset \
-    from bmp_sessions s join ingest_offsets o on o.topic = $1 and o.partition = s.partition \
-    where s.partition = any ($2) and s.ended is null and s.silent_since is null \
-        and s.last_heard < timestamptz 'epoch' + ($3 - $4) * interval '1 microsecond'";
+    from unnest($2::integer[], $3::bigint[]) as p (partition, now) \
+    join bmp_sessions s using (partition) \
+    join ingest_offsets o on o.topic = $1 and o.partition = p.partition \
+    where s.ended is null and s.silent_since is null \
+        and s.last_heard < timestamptz 'epoch' + (p.now - $4) * interval '1 microsecond'";
 
 const JUDGE: &str = "update bmp_sessions s set silent_since = s.last_heard \
-    from ingest_offsets o \
-    where o.topic = $1 and o.partition = s.partition and s.partition = any ($2) \
-        and s.ended is null and s.silent_since is null \
+    from unnest($2::integer[], $3::bigint[]) as p (partition, now) \
+    join ingest_offsets o on o.topic = $1 and o.partition = p.partition \
+    where s.partition = p.partition and s.ended is null and s.silent_since is null \
         and s.last_heard < case when s.partition = any ($5) \
-                then timestamptz 'epoch' + $3 * interval '1 microsecond' \
+                then timestamptz 'epoch' + p.now * interval '1 microsecond' \
                 else o.last_received end - $4 * interval '1 microsecond' \
     returning (select identity from routers r where r.id = s.router_id), s.session, s.collector";
+
+/// The time in each partition.
+#[derive(Debug, Default)]
+pub(crate) struct Clock(HashMap<i32, (i64, Instant)>);
+
+impl Clock {
+    /// The broker of a partition took at this time what has just been read.
+    pub(crate) fn set(&mut self, partition: i32, appended: i64) {
+        self.0.insert(partition, (appended, Instant::now()));
+    }
+
+    /// Of a partition that is somebody else's now.
+    pub(crate) fn forget(&mut self, partition: i32) {
+        self.0.remove(&partition);
+    }
+
+    /// What time it is in a partition, in microseconds since 1970; by this machine's clock where
+    /// its broker has not said.
+    fn now(&self, partition: i32) -> i64 {
+        self.0.get(&partition).map_or_else(now_micros, |(appended, read)| {
+            let passed = i64::try_from(read.elapsed().as_micros()).unwrap_or(i64::MAX);
+            appended.saturating_add(passed)
+        })
+    }
+}
 
 /// Ends the sessions, among those whose events are in `partitions`, that have been silent
 /// for longer than `limit`.
@@ -42,16 +76,17 @@ pub(crate) fn judge<C: ConsumerContext>(
     positions: &Positions,
     consumer: &BaseConsumer<C>,
     partitions: &[i32],
+    clock: &Clock,
     limit: Duration,
 ) -> Result<(), PositionError> {
-    let now = now_micros();
+    let now: Vec<i64> = partitions.iter().map(|partition| clock.now(*partition)).collect();
     let limit = i64::try_from(limit.as_micros()).unwrap_or(i64::MAX);
     let asked = async {
         let mut connection = store::connect(&positions.database).await?;
         let candidates = sqlx::query(CANDIDATES)
             .bind(&*positions.topic)
             .bind(partitions)
-            .bind(now)
+            .bind(&now)
             .bind(limit)
             .fetch_all(&mut connection)
             .await?;
@@ -76,7 +111,7 @@ pub(crate) fn judge<C: ConsumerContext>(
         let rows = sqlx::query(JUDGE)
             .bind(&*positions.topic)
             .bind(partitions)
-            .bind(now)
+            .bind(&now)
             .bind(limit)
             .bind(&to_the_end)
             .fetch_all(&mut connection)

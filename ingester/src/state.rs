@@ -8,11 +8,7 @@ use sqlx::PgConnection;
 use crate::{
     inventory::{Inventory, clean},
     rows::{RouterSlot, SessionChange},
-    writer::now_micros,
 };
-
-/// How far a collector's clock may be ahead, in microseconds.
-const AHEAD: i64 = 60_000_000;
 
 /// Writes `changes`, the last word on each session winning.
 ///
@@ -43,13 +39,6 @@ fn column<K, V, T>(map: &BTreeMap<K, V>, get: impl Fn(&V) -> T) -> Vec<T> {
 
 fn json(value: Option<&Value>) -> Option<String> {
     value.map(|value| String::from_utf8_lossy(&crate::rows::json::encode(value)).into_owned())
-}
-
-/// When it was heard. By a clock that is further ahead it would never fall silent: it was heard no
-/// later than now.
-fn heard(change: &SessionChange) -> i64 {
-    let now = now_micros();
-    if change.heard > now.saturating_add(AHEAD) { now } else { change.heard }
 }
 
 async fn apply_sessions(
@@ -100,7 +89,7 @@ async fn apply_sessions(
     .bind(column(sessions, |s| s.sys_name.as_deref().map(clean)))
     .bind(column(sessions, |s| s.sys_descr.as_deref().map(clean)))
     .bind(column(sessions, |s| json(s.information.as_ref())))
-    .bind(column(sessions, heard))
+    .bind(column(sessions, |s| s.heard))
     .bind(column(sessions, |s| s.messages))
     .bind(column(sessions, |s| s.octets))
     .bind(column(sessions, |s| s.peers))
@@ -145,7 +134,7 @@ async fn apply_routers(
     .bind(column(&routers, |r| r.sys_name.as_deref().map(clean)))
     .bind(column(&routers, |r| r.sys_descr.as_deref().map(clean)))
     .bind(column(&routers, |r| r.first_heard))
-    .bind(column(&routers, heard))
+    .bind(column(&routers, |r| r.heard))
     .execute(connection)
     .await?;
     Ok(())

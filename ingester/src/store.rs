@@ -246,14 +246,14 @@ async fn advance(
     let done = sqlx::query(
         "update ingest_offsets as o set \
              next_offset = n.next, \
-             last_received = case when coalesce(o.last_received, n.received) is not null \
-                 then least(clock_timestamp(), greatest(o.last_received, n.received)) end, \
+             last_received = case when coalesce(o.last_received, n.logged) is not null \
+                 then least(clock_timestamp(), greatest(o.last_received, n.logged)) end, \
              updated = now() \
          from ( \
              select partition, expected, next, \
-                 timestamptz 'epoch' + received * interval '1 microsecond' as received \
+                 timestamptz 'epoch' + logged * interval '1 microsecond' as logged \
              from unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-                 as n (partition, expected, next, received) \
+                 as n (partition, expected, next, logged) \
          ) n \
          where o.topic = $1 and o.partition = n.partition and o.next_offset = n.expected",
     )
@@ -261,7 +261,7 @@ async fn advance(
     .bind(advances.iter().map(|advance| advance.partition).collect::<Vec<_>>())
     .bind(column(|advance| advance.from))
     .bind(column(|advance| advance.to))
-    .bind(advances.iter().map(|advance| advance.received).collect::<Vec<_>>())
+    .bind(advances.iter().map(|advance| advance.logged).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(done.rows_affected())

@@ -98,7 +98,9 @@ async fn step(
              where r.ctid >= format('(%s,0)', $1)::tid and r.ctid < format('(%s,0)', $2)::tid \
                  and (r.withdrawn < past.time or e.ended < past.time \
                      or d.ended < past.time and case when r.heard_session = d.session \
-                         then r.heard_sequence <= d.sequence else r.heard < d.began end) \
+                         then r.heard_sequence <= d.sequence \
+                         else coalesce(r.heard_logged, r.heard) < coalesce(d.logged, d.began) \
+                         end) \
              for update of r skip locked))"
     );
     let seconds = i64::try_from(keep.as_secs()).unwrap_or(i64::MAX);

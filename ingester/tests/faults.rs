@@ -130,6 +130,51 @@ async fn a_database_that_goes_away_loses_nothing() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_disk_is_full_loses_nothing_and_goes_on_when_there_is_room() {
+    let Some(postgres) = OwnPostgres::start_on_a_disk_of("400M").await.unwrap() else {
+        println!("left out: no right to mount a small disk");
+        return;
+    };
+    let database = Database::fresh_on(postgres.url()).await.unwrap();
+    let bed = Bed::with(Kafka::shared().await.unwrap(), database, 2).await;
+    let producer = bed.producer();
+    let mut speakers = [Speaker::new(1, 1), Speaker::new(2, 2)];
+    let mut sent = 0;
+    let mut publish = || {
+        for _ in 0..4000 {
+            for speaker in &mut speakers {
+                producer.send(&speaker.announce(0..5));
+                sent += 5;
+            }
+        }
+        producer.flush();
+        sent
+    };
+    publish();
+    let mut ingester = bed.ingester(&["--batch-rows", "1000"]);
+    bed.wait_until_stored().await;
+    for _ in 0..2 {
+        postgres.fill().await.unwrap();
+        let (before, sent) = (bed.stored().await, publish());
+        // Some of it has a place in pages and in the log that are there already.
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert!(ingester.is_running());
+        postgres.free().await.unwrap();
+        // One that could not write its log has ended, and is started again by who looks after it.
+        postgres.restart().await.unwrap();
+        assert!(bed.stored().await < before + 8000, "it was never full");
+        bed.wait_until_stored().await;
+        assert_eq!(bed.number("select count(*) from route_events").await, sent);
+    }
+    assert_eq!(ingester.stop(), Some(0));
+    assert_eq!(
+        bed.number("select count(distinct (peer_id, sequence, ordinal)) from route_events").await,
+        bed.number("select count(*) from route_events").await
+    );
+    assert!(letters(&bed).await.is_empty());
+}
+
 /// What an operator, another client or the machine does to the database of `patient`, and what
 /// ends it again.
 struct Cause {

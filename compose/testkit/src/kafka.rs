@@ -8,7 +8,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{Headers, Message, Timestamp};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::sync::OnceCell;
@@ -49,6 +49,9 @@ pub struct Record {
     pub headers: Vec<(String, Vec<u8>)>,
     /// Its value; empty where it has none.
     pub payload: Vec<u8>,
+    /// When the broker took it, in milliseconds since 1970; none where the topic keeps the
+    /// sender's time.
+    pub appended: Option<i64>,
 }
 
 impl Record {
@@ -225,5 +228,9 @@ fn record(message: &impl Message) -> Record {
         key: message.key().unwrap_or_default().to_vec(),
         headers,
         payload: message.payload().unwrap_or_default().to_vec(),
+        appended: match message.timestamp() {
+            Timestamp::LogAppendTime(millis) => Some(millis),
+            Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+        },
     }
 }

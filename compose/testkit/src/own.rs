@@ -186,6 +186,15 @@ impl OwnKafka {
     }
 }
 
+/// Whether this process may mount file systems: CAP_SYS_ADMIN.
+fn may_mount() -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    effective.is_some_and(|mask| mask & SYS_ADMIN != 0)
+}
+
 /// A broker that is not there, unlike one that has no such topic.
 fn is_transport(error: &anyhow::Error) -> bool {
     error
@@ -254,6 +263,30 @@ impl OwnPostgres {
         let own = Self { server, url };
         own.serving().await?;
         Ok(own)
+    }
+
+    /// Starts one whose data are on a disk of so much, such as `300M`. None, where there is no
+    /// stack, or no right to mount one.
+    pub async fn start_on_a_disk_of(size: &str) -> Result<Option<Self>> {
+        if std::env::var_os("RIBSTREAM_TEST_STACK").is_none() || !may_mount() {
+            return Ok(None);
+        }
+        let more = [OsStr::new("--disk"), OsStr::new(size)];
+        let server = Server::start_with("postgres", &more).await?;
+        let url = server.variable("RIBSTREAM_DATABASE_URL").await?;
+        let own = Self { server, url };
+        own.serving().await?;
+        Ok(Some(own))
+    }
+
+    /// Takes all that is left of its disk.
+    pub async fn fill(&self) -> Result<()> {
+        self.server.stack("fill").await.map(drop)
+    }
+
+    /// Gives it back.
+    pub async fn free(&self) -> Result<()> {
+        self.server.stack("free").await.map(drop)
     }
 
     /// Its database `ribstream`, empty: what the ingester's `--database-url` takes.

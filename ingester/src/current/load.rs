@@ -52,7 +52,7 @@ pub(super) async fn load_peers(
     let sessions: Vec<i64> = sessions.into_iter().collect();
     let rows = sqlx::query(
         "select peer_id, session, up, began, began_sequence, peer_sequence, ended, end_reason, \
-             router_time, overtaken \
+             router_time, overtaken, coalesce(logged, began) \
          from peer_holds where peer_id = any ($1) and (up or session = any ($2)) \
          order by peer_id, session",
     )
@@ -71,6 +71,7 @@ pub(super) async fn load_peers(
                 Some(false) => Word::Down,
             },
             began: time(row, 3)?.unwrap_or_default(),
+            logged: time(row, 10)?.unwrap_or_default(),
             router_time: time(row, 8)?,
             began_sequence: row.try_get(4)?,
             peer_sequence: row.try_get(5)?,
@@ -108,7 +109,8 @@ pub(super) async fn load_peers(
         });
     }
     let rows = sqlx::query(
-        "select peer_id, view, afi, safi, session, sequence, began, ended from rib_dumps \
+        "select peer_id, view, afi, safi, session, sequence, began, ended, \
+             coalesce(logged, began) from rib_dumps \
          where peer_id = any ($1)",
     )
     .bind(&ids)
@@ -122,6 +124,7 @@ pub(super) async fn load_peers(
             sequence: row.try_get(5)?,
             began: known(row, 6)?,
             ended: known(row, 7)?,
+            logged: known(row, 8)?,
         };
         peer.dumps.insert(table, dump);
     }
@@ -153,11 +156,13 @@ pub(super) async fn load_routes(
         let place = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or_default();
         let key = place.checked_sub(1).and_then(|place| keys.get(place));
         let Some(slot) = key.and_then(|key| slots.get_mut(key)) else { continue };
-        let state: &[u8] = row.try_get(11)?;
+        let state: &[u8] = row.try_get(12)?;
+        let heard = known(row, 3)?;
         let mut route = RouteState {
             since: known(row, 1)?,
             epoch: row.try_get(2)?,
-            heard: known(row, 3)?,
+            heard,
+            heard_logged: time(row, 11)?.unwrap_or(heard),
             heard_session: row.try_get(4)?,
             heard_sequence: row.try_get(5)?,
             first_seen: known(row, 6)?,

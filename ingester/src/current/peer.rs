@@ -34,6 +34,8 @@ pub struct Hold {
     pub word: Word,
     /// When the hold began, or was told anew: receive time of the Peer Up.
     pub began: i64,
+    /// When that came into the topic.
+    pub logged: i64,
     /// The router's time of the Peer Up.
     pub router_time: Option<i64>,
     /// Number of the message before the first that may speak of the held peer's routes.
@@ -85,6 +87,8 @@ pub struct Dump {
     pub sequence: i64,
     /// Receive time of the Peer Up before it.
     pub began: i64,
+    /// When that came into the topic.
+    pub logged: i64,
     /// Receive time of the message that ended it.
     pub ended: i64,
 }
@@ -168,6 +172,7 @@ impl PeerState {
                 // hold the peer: their words may be ahead of the dump.
                 if alone {
                     hold.began = place.time;
+                    hold.logged = place.logged;
                     hold.began_sequence = place.sequence;
                     hold.changed = true;
                 }
@@ -244,10 +249,11 @@ impl PeerState {
             session: place.session,
             sequence: hold.began_sequence,
             began: hold.began,
+            logged: hold.logged,
             ended: place.time,
         };
         // One that began earlier and took longer leaves out nothing that this one has not.
-        if self.dumps.get(&table).is_some_and(|known| known.began > dump.began) {
+        if self.dumps.get(&table).is_some_and(|known| known.logged > dump.logged) {
             return;
         }
         self.dumps.insert(table, dump);
@@ -291,6 +297,7 @@ impl PeerState {
                 session,
                 word: Word::Nothing,
                 began: 0,
+                logged: 0,
                 router_time: None,
                 began_sequence: 0,
                 peer_sequence: 0,
@@ -327,6 +334,7 @@ impl Hold {
     fn begin(&mut self, place: &Place, sequence: i64) {
         self.word = Word::Up;
         self.began = place.time;
+        self.logged = place.logged;
         self.router_time = place.router_time;
         self.began_sequence = sequence;
         self.ended = None;

@@ -74,8 +74,12 @@ pub struct RouteState {
     pub since: i64,
     /// The router's clock at the latest change or withdrawal.
     pub router_time: Option<i64>,
+    /// When that came into the topic.
+    pub logged: i64,
     /// When any session last said that this is how it is.
     pub heard: i64,
+    /// When that came into the topic.
+    pub heard_logged: i64,
     /// Which session.
     pub heard_session: i64,
     /// In which message.
@@ -133,7 +137,7 @@ impl RouteState {
                 if self.heard_session == dump.session {
                     self.heard_sequence > dump.sequence
                 } else {
-                    self.heard >= dump.began
+                    self.heard_logged >= dump.logged
                 }
             })
     }
@@ -187,7 +191,7 @@ pub fn apply(
         };
         return Outcome::Row(tail(change));
     }
-    if !leads && known.is_past(place, hold.began) {
+    if !leads && known.is_past(place, hold.logged) {
         return Outcome::Past;
     }
     known.news(statement, peer, current)
@@ -196,8 +200,7 @@ pub fn apply(
 impl RouteState {
     /// Whether a session other than the leader is only catching up with what is known.
     fn is_past(&mut self, place: &Place, hold_began: i64) -> bool {
-        let known_since = self.withdrawn.unwrap_or(self.since);
-        if known_since < hold_began {
+        if self.logged < hold_began {
             return false;
         }
         if let (Some(known), Some(said)) = (self.router_time, place.router_time)
@@ -220,6 +223,7 @@ impl RouteState {
     fn stay_ended(&mut self, place: &Place, peer: &PeerState) {
         self.withdrawn = Some(place.time);
         self.router_time = place.router_time;
+        self.logged = place.logged;
         self.fall_behind(peer, place.session, 2);
         self.leader = place.session;
     }
@@ -271,6 +275,7 @@ impl RouteState {
             }
         };
         self.router_time = place.router_time;
+        self.logged = place.logged;
         self.epoch = peer.epoch_number();
         self.hear(place);
         self.fall_behind(peer, place.session, 2);
@@ -297,6 +302,7 @@ impl RouteState {
 
     fn hear(&mut self, place: &Place) {
         self.heard = self.heard.max(place.time);
+        self.heard_logged = self.heard_logged.max(place.logged);
         self.heard_session = place.session;
         self.heard_sequence = place.sequence;
     }
@@ -307,7 +313,9 @@ fn first(place: &Place, peer: &PeerState, signature: &[u8]) -> RouteState {
         epoch: peer.epoch_number(),
         since: place.time,
         router_time: place.router_time,
+        logged: place.logged,
         heard: place.time,
+        heard_logged: place.logged,
         heard_session: place.session,
         heard_sequence: place.sequence,
         first_seen: place.time,

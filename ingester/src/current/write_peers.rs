@@ -44,22 +44,25 @@ async fn write_holds(
     }
     let began =
         |hold: &&Hold| (hold.word != Word::Nothing && hold.began != 0).then_some(hold.began);
+    let logged = |hold: &&Hold| began(hold).map(|_| hold.logged);
     sqlx::query(
         "insert into peer_holds as h (peer_id, session, up, began, began_sequence, peer_sequence, \
-             ended, end_reason, router_time, overtaken) \
+             ended, end_reason, router_time, overtaken, logged) \
          select peer_id, session, up, timestamptz 'epoch' + began * interval '1 microsecond', \
              began_sequence, peer_sequence, \
              timestamptz 'epoch' + ended * interval '1 microsecond', end_reason, \
-             timestamptz 'epoch' + router_time * interval '1 microsecond', overtaken \
+             timestamptz 'epoch' + router_time * interval '1 microsecond', overtaken, \
+             timestamptz 'epoch' + logged * interval '1 microsecond' \
          from unnest($1::integer[], $2::bigint[], $3::boolean[], $4::bigint[], $5::bigint[], \
-             $6::bigint[], $7::bigint[], $8::integer[], $9::bigint[], $10::boolean[]) \
+             $6::bigint[], $7::bigint[], $8::integer[], $9::bigint[], $10::boolean[], \
+             $11::bigint[]) \
              as n (peer_id, session, up, began, began_sequence, peer_sequence, ended, end_reason, \
-                 router_time, overtaken) \
+                 router_time, overtaken, logged) \
          on conflict (peer_id, session) do update set up = excluded.up, \
              began = excluded.began, began_sequence = excluded.began_sequence, \
              peer_sequence = excluded.peer_sequence, ended = excluded.ended, \
              end_reason = excluded.end_reason, router_time = excluded.router_time, \
-             overtaken = excluded.overtaken",
+             overtaken = excluded.overtaken, logged = excluded.logged",
     )
     .bind(ids(&holds))
     .bind(column(&holds, |hold| hold.session))
@@ -75,6 +78,7 @@ async fn write_holds(
     .bind(column(&holds, |hold| hold.end_reason))
     .bind(column(&holds, |hold| hold.router_time))
     .bind(column(&holds, |hold| hold.word == Word::Overtaken))
+    .bind(column(&holds, logged))
     .execute(connection)
     .await?;
     Ok(())
@@ -156,20 +160,24 @@ async fn write_dumps(
         "with n as ( \
              select peer_id, view, afi, safi, session, sequence, \
                  timestamptz 'epoch' + began * interval '1 microsecond' as began, \
-                 timestamptz 'epoch' + ended * interval '1 microsecond' as ended, place \
+                 timestamptz 'epoch' + ended * interval '1 microsecond' as ended, \
+                 timestamptz 'epoch' + logged * interval '1 microsecond' as logged, place \
              from unnest($1::integer[], $2::smallint[], $3::integer[], $4::smallint[], \
-                 $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) with ordinality \
-                 as n (peer_id, view, afi, safi, session, sequence, began, ended, place) \
+                 $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]) \
+                 with ordinality \
+                 as n (peer_id, view, afi, safi, session, sequence, began, ended, logged, place) \
          ), history as ( \
-             insert into dump_events (time, session, sequence, peer_id, view, afi, safi, began) \
-             select ended, session, sequence, peer_id, view, afi, safi, began from n \
+             insert into dump_events \
+                 (time, session, sequence, peer_id, view, afi, safi, began, logged) \
+             select ended, session, sequence, peer_id, view, afi, safi, began, logged from n \
          ) \
-         insert into rib_dumps (peer_id, view, afi, safi, session, sequence, began, ended) \
+         insert into rib_dumps (peer_id, view, afi, safi, session, sequence, began, ended, logged) \
          select distinct on (peer_id, view, afi, safi) \
-             peer_id, view, afi, safi, session, sequence, began, ended \
+             peer_id, view, afi, safi, session, sequence, began, ended, logged \
          from n order by peer_id, view, afi, safi, place desc \
          on conflict (peer_id, view, afi, safi) do update set session = excluded.session, \
-             sequence = excluded.sequence, began = excluded.began, ended = excluded.ended",
+             sequence = excluded.sequence, began = excluded.began, ended = excluded.ended, \
+             logged = excluded.logged",
     )
     .bind(ids(&dumps))
     .bind(column(&dumps, |(table, _)| table.view))
@@ -179,6 +187,7 @@ async fn write_dumps(
     .bind(column(&dumps, |(_, dump)| dump.sequence))
     .bind(column(&dumps, |(_, dump)| dump.began))
     .bind(column(&dumps, |(_, dump)| dump.ended))
+    .bind(column(&dumps, |(_, dump)| dump.logged))
     .execute(connection)
     .await?;
     Ok(())

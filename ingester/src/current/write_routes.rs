@@ -177,6 +177,7 @@ impl Touched<'_> {
         out.put_opt_time(route.withdrawn);
         out.put_i32(route.changes);
         out.put_i32(route.withdrawals);
+        out.put_time(route.heard_logged);
         let mut state = Vec::with_capacity(96);
         pack(route, &mut state);
         out.put_raw(&state);
@@ -211,11 +212,13 @@ async fn touch(
              heard = timestamptz 'epoch' + n.heard * interval '1 microsecond', \
              heard_session = n.heard_session, heard_sequence = n.heard_sequence, \
              withdrawn = timestamptz 'epoch' + n.withdrawn * interval '1 microsecond', \
-             withdrawals = n.withdrawals, state = n.state \
+             withdrawals = n.withdrawals, \
+             heard_logged = timestamptz 'epoch' + n.heard_logged * interval '1 microsecond', \
+             state = n.state \
          from unnest($1::integer[], $2::bytea[], $3::integer[], $4::bigint[], $5::bigint[], \
-             $6::bigint[], $7::bigint[], $8::integer[], $9::bytea[]) \
+             $6::bigint[], $7::bigint[], $8::integer[], $9::bigint[], $10::bytea[]) \
              as n (peer_id, key, epoch, heard, heard_session, heard_sequence, withdrawn, \
-                 withdrawals, state) \
+                 withdrawals, heard_logged, state) \
          where r.peer_id = n.peer_id and r.key = n.key"
     );
     let done = sqlx::query(AssertSqlSafe(sql))
@@ -227,6 +230,7 @@ async fn touch(
         .bind(numbers(|route| route.heard_sequence))
         .bind(routes.iter().map(|route| route.state.withdrawn).collect::<Vec<_>>())
         .bind(small(|route| route.withdrawals))
+        .bind(numbers(|route| route.heard_logged))
         .bind(&states)
         .execute(connection)
         .await?;

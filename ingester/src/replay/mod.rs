@@ -360,7 +360,7 @@ impl Reader<'_> {
             }
             let appended = decoder.append(&message, inventory, &mut batch.rows);
             match appended {
-                Ok(time) => batch.push(partition, next, offset, time),
+                Ok(times) => batch.push(partition, next, offset, times),
                 Err(_) => *skipped += 1,
             }
             self.bar.inc((offset + 1 - next).unsigned_abs());

@@ -59,11 +59,11 @@ const SEED: [&str; 9] = [
     "insert into dump_events
         select d.* from public.dump_events d join new_peers n using (peer_id)
         where d.time < n.first",
-    "insert into rib_dumps (peer_id, view, afi, safi, session, sequence, began, ended)
+    "insert into rib_dumps (peer_id, view, afi, safi, session, sequence, began, ended, logged)
         select distinct on (peer_id, view, afi, safi)
-            peer_id, view, afi, safi, session, sequence, began, time
+            peer_id, view, afi, safi, session, sequence, began, time, logged
         from dump_events join new_peers n using (peer_id)
-        order by peer_id, view, afi, safi, began desc, time desc",
+        order by peer_id, view, afi, safi, coalesce(logged, began) desc, time desc",
     "insert into event_gaps
         select g.* from public.event_gaps g join new_peers n using (peer_id)
         where g.time < n.first",

@@ -18,7 +18,7 @@ pub struct SessionChange {
     pub address: Option<IpAddr>,
     /// Receive time of the first of the events, in microseconds since 1970.
     pub first_heard: i64,
-    /// Receive time of the latest.
+    /// When the latest came into the topic.
     pub heard: i64,
     /// The port that the session came from.
     pub remote_port: Option<i32>,

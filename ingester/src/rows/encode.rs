@@ -20,19 +20,20 @@ pub(super) struct Envelope {
     pub(super) sequence: i64,
 }
 
-/// Appends an event's rows and changes.
+/// Appends the rows and changes of an event, which is in this partition since this time.
 ///
 /// # Errors
 /// The event cannot be stored. What was written of it is taken back.
 pub fn encode(
     event: &v1::Event,
     partition: i32,
+    logged: i64,
     router: RouterSlot,
     peer: Option<PeerSlot>,
     rows: &mut Rows,
 ) -> Result<(), RowError> {
     let before = rows.mark();
-    let result = append(event, partition, router, peer, rows);
+    let result = append(event, partition, logged, router, peer, rows);
     if result.is_err() {
         rows.truncate(before);
     }
@@ -42,6 +43,7 @@ pub fn encode(
 fn append(
     event: &v1::Event,
     partition: i32,
+    logged: i64,
     router: RouterSlot,
     peer: Option<PeerSlot>,
     rows: &mut Rows,
@@ -62,14 +64,14 @@ fn append(
             collector: event.collector.clone(),
             address: record::ip(&event.router_address),
             first_heard: time,
-            heard: time,
+            heard: logged,
             ..change
         };
         (router, change)
     };
     if let Some(peer) = peer {
         let peer_sequence = number("peer_sequence", event.peer_sequence)?;
-        let place = Place { peer, session, sequence, peer_sequence, time, router_time };
+        let place = Place { peer, session, sequence, peer_sequence, time, logged, router_time };
         rows.steps.push(Step::Event(place));
     }
     match event.body.as_ref().ok_or(RowError::NoBody)? {

@@ -45,8 +45,11 @@ pub struct Place {
     pub sequence: i64,
     /// Number of the event among those of its peer in the session; 0 where not counted.
     pub peer_sequence: i64,
-    /// Receive time, microseconds since 1970.
+    /// Receive time, microseconds since 1970, by the collector's clock.
     pub time: i64,
+    /// When it came into the topic, by the clock that all of the topic's events have in common:
+    /// what happened in different sessions is compared by this.
+    pub logged: i64,
     /// The router's clock.
     pub router_time: Option<i64>,
 }

@@ -16,8 +16,7 @@ const SHOWN: usize = 5;
 
 /// What of a current view is not the same in two runs: Ribstream's own numbers, the sessions,
 /// times of receipt, and how often a route was told.
-const LEFT_OUT: &str =
-    "'{peer_id,session,sequence,since,heard,first_seen,epoch_seen,changes,withdrawals}'::text[]";
+const LEFT_OUT: &str = "'{peer_id,session,sequence,since,heard,heard_logged,first_seen,epoch_seen,changes,withdrawals}'::text[]";
 
 /// Since when a peer's routes are sure, where a session that has died still holds it: since the
 /// latest Peer Up of one that lives. A capture that is played again is a router whose clock is
@@ -26,7 +25,7 @@ const LEFT_OUT: &str =
 /// have ("What cannot be told" in docs/sessions.md).
 const SURE: &str = "sure as ( \
     select h.peer_id, \
-        max(h.began) filter (where s.ended is null and s.silent_since is null) as since \
+        max(h.logged) filter (where s.ended is null and s.silent_since is null) as since \
     from peer_holds h \
     join peers p on p.id = h.peer_id \
     join bmp_sessions s on s.router_id = p.router_id and s.session = h.session \
@@ -42,9 +41,14 @@ pub(crate) async fn held(bed: &Bed) -> Held {
     let mut connection = bed.database.connect().await.unwrap();
     let mut held = Held::new();
     for view in ["current_routes", "current_evpn_routes", "current_other_routes"] {
+        // With when it was logged, which is the one clock of all sessions.
+        let definition = bed.text(&format!("pg_get_viewdef('{view}'::regclass)")).await;
+        let (columns, tables) = definition.split_once("\n   FROM ").expect("a select");
+        let tables = tables.trim_end_matches(';');
         let sql = format!(
-            "with {SURE} select (to_jsonb(v) - {LEFT_OUT})::text from {view} v \
-             left join sure using (peer_id) where sure.since is null or v.heard >= sure.since"
+            "with {SURE}, v as ({columns}, r.heard_logged from {tables}) \
+             select (to_jsonb(v) - {LEFT_OUT})::text from v \
+             left join sure using (peer_id) where sure.since is null or v.heard_logged >= sure.since"
         );
         held.insert(view.to_owned(), rows(&mut connection, sql).await);
     }

@@ -9,6 +9,8 @@
 //!                             each event once, no gap, nothing parked
 //! ```
 //!
+//! One round more sets the daemons' clocks instead.
+//!
 //! `CHAOS_SECONDS` says for how long (rounds begin as long as there is time for one more),
 //! `CHAOS_SEED` chooses streams and faults, `CHAOS_ROUND` the first round: each has a schedule
 //! of its own, whatever came before it.
@@ -35,7 +37,7 @@ use process::Group;
 use random::Random;
 use ribstream_testkit::captures;
 use router::Stream;
-use schedule::{Cast, schedule};
+use schedule::{Act, Cast, clocks, schedule};
 use world::{Router, Servers, World};
 
 /// How long faults happen in a round.
@@ -51,6 +53,7 @@ const CONVERGENCE: Duration = Duration::from_secs(40);
 
 /// The random sequences of a seed beside those of its rounds.
 const OF_STREAMS: u64 = u64::MAX;
+const OF_CLOCKS: u64 = u64::MAX - 1;
 
 /// What the environment asks for.
 struct Settings {
@@ -94,7 +97,7 @@ impl Drop for Scene {
             && let Some(logs) = self.logs.take()
         {
             let (seed, round, logs) = (self.seed, self.round, logs.keep());
-            println!("\nchaos failed: seed {seed}, round {round} (0 is the undisturbed run)");
+            println!("\nchaos failed: seed {seed}, round {round} (0 is what comes before them)");
             println!("the daemons' logs are in {}", logs.display());
             println!("to repeat: CHAOS_SEED={seed} CHAOS_ROUND={} make chaos", round.max(1));
         }
@@ -137,7 +140,7 @@ async fn undisturbed(servers: &Arc<Servers>, routers: &[Router], logs: &Path) ->
         routers.iter().map(|router| Router { sessions: 1, ..router.clone() }).collect();
     let cast = Cast { collectors: 1, ingesters: 1, sessions: routers.len() };
     let random = Random::new(0, 0);
-    let mut world = World::start(servers, &routers, cast, (1000, 1000), random, logs).await;
+    let mut world = World::start(servers, &routers, cast, (1000, 1000), None, random, logs).await;
     settle(&mut world, &routers).await;
     let held = check::held(&world.bed).await;
     world.end().await;
@@ -152,6 +155,7 @@ struct Told {
     records: i64,
 }
 
+/// A round of faults at random.
 async fn round(
     servers: &Arc<Servers>,
     routers: &[Router],
@@ -162,8 +166,36 @@ async fn round(
     let sessions = routers.iter().map(|router| router.sessions).sum();
     let cast = Cast { collectors: 2, ingesters: 2, sessions };
     let schedule = schedule(&mut random, cast, FAULTS);
-    let mut world = World::start(servers, routers, cast, PACE, random, logs).await;
-    world.suffer(&schedule).await;
+    let world = World::start(servers, routers, cast, PACE, None, random, logs).await;
+    suffer(servers, world, routers, &schedule, expected, logs).await
+}
+
+/// A round in which clocks are set.
+async fn round_of_clocks(
+    servers: &Arc<Servers>,
+    routers: &[Router],
+    expected: &check::Held,
+    random: Random,
+    logs: &Path,
+) -> Told {
+    let routers: Vec<Router> =
+        routers.iter().map(|router| Router { sessions: 1, ..router.clone() }).collect();
+    let cast = Cast { collectors: 1, ingesters: 2, sessions: routers.len() };
+    let library = process::clock_library();
+    let world = World::start(servers, &routers, cast, PACE, Some(library), random, logs).await;
+    suffer(servers, world, &routers, &clocks(routers.len()), expected, logs).await
+}
+
+/// Has a schedule happen, and checks what came of it.
+async fn suffer(
+    servers: &Arc<Servers>,
+    mut world: World,
+    routers: &[Router],
+    schedule: &[Act],
+    expected: &check::Held,
+    logs: &Path,
+) -> Told {
+    world.suffer(schedule).await;
     let begun = Instant::now();
     settle(&mut world, routers).await;
     let settled = Instant::now();
@@ -183,7 +215,7 @@ async fn round(
     let mut wrong = check::exactly_once(&world.bed).await;
 
     let beside = servers.beside(&world.bed).await;
-    let group = Group::new();
+    let group = Group::new(None);
     let ingester = world::ingester("the undisturbed ingester", &beside, None, &group, logs);
     beside.wait_until_stored().await;
     common::wait_for("the sessions to end", async || check::all_ended(&beside).await).await;
@@ -217,7 +249,12 @@ async fn whatever_is_killed_and_paused_the_database_tells_the_truth() {
     let expected = undisturbed(&servers, &routers, &logs).await;
     println!("undisturbed: {} routes are current", check::routes(&expected));
 
-    let (mut longest, mut faults, mut records) = (Duration::ZERO, 0, 0);
+    println!("\nround of clocks");
+    let (logs, random) = (scene.logs().join("clocks"), Random::new(seed, OF_CLOCKS));
+    let told = round_of_clocks(&servers, &routers, &expected, random, &logs).await;
+    println!("{} streams begun, {} records; all is equal", told.streams, told.records);
+
+    let (mut longest, mut faults, mut records) = (Duration::ZERO, told.faults, told.records);
     scene.round = first_round;
     loop {
         let round_begun = Instant::now();

@@ -2,7 +2,10 @@
 
 use std::{
     fs::OpenOptions,
-    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    os::unix::{
+        fs::FileExt as _,
+        process::{CommandExt as _, ExitStatusExt as _},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
@@ -13,29 +16,41 @@ use std::{
 const STOP: Duration = Duration::from_secs(40);
 
 /// A process group whose members end with this process, however it ends.
-pub(crate) struct Group(Child);
+pub(crate) struct Group {
+    keeper: Child,
+    /// The library by which each member has a clock of its own.
+    clocks: Option<PathBuf>,
+}
 
 impl Group {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(clocks: Option<PathBuf>) -> Self {
         // The end of the pipe is the end of this process: nobody else holds it.
         let keeper = Command::new("sh")
             .args(["-c", "cat >/dev/null; kill -s KILL 0"])
             .stdin(Stdio::piped())
             .process_group(0)
             .spawn();
-        Self(keeper.expect("a shell"))
+        Self { keeper: keeper.expect("a shell"), clocks }
     }
 
     fn id(&self) -> i32 {
-        i32::try_from(self.0.id()).expect("a process id")
+        i32::try_from(self.keeper.id()).expect("a process id")
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let _ = self.0.wait();
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
     }
+}
+
+/// The library that gives a process a clock of its own, which is built with the tests.
+pub(crate) fn clock_library() -> PathBuf {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_ribstream-ingester")).parent();
+    let path = binaries.expect("a directory").join("examples/libclock.so");
+    assert!(path.is_file(), "no {}: cargo build --workspace --examples", path.display());
+    path
 }
 
 /// A command under a supervisor, with a log of all its runs.
@@ -45,6 +60,8 @@ pub(crate) struct Daemon {
     arguments: Vec<String>,
     group: i32,
     log: PathBuf,
+    /// The library by which it has a clock of its own, and the file that says how far that is off.
+    clock: Option<(PathBuf, PathBuf)>,
     /// None while it is down on purpose.
     child: Mutex<Option<Child>>,
 }
@@ -57,16 +74,29 @@ impl Daemon {
         group: &Group,
         logs: &Path,
     ) -> Self {
+        let file = |ending: &str| logs.join(format!("{}.{ending}", name.replace(' ', "-")));
         let daemon = Self {
             name: name.to_owned(),
             program: program.to_owned(),
             arguments,
             group: group.id(),
-            log: logs.join(format!("{}.log", name.replace(' ', "-"))),
+            log: file("log"),
+            clock: group.clocks.clone().map(|library| (library, file("clock"))),
             child: Mutex::new(None),
         };
+        daemon.set_clock(0);
         daemon.start_again();
         daemon
+    }
+
+    /// Sets its clock so many seconds off the right time; its timers go on as they were.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        if let Some((_, file)) = &self.clock {
+            // In its place: that is what is mapped.
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(file);
+            let offset = seconds * 1_000_000;
+            file.expect("a file").write_all_at(&offset.to_ne_bytes(), 0).expect("a file");
+        }
     }
 
     pub(crate) fn start_again(&self) {
@@ -75,7 +105,11 @@ impl Daemon {
 
     fn spawn(&self) -> Child {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log");
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        if let Some((library, file)) = &self.clock {
+            command.env("LD_PRELOAD", library).env("RIBSTREAM_TEST_CLOCK", file);
+        }
+        command
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))

@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     PauseAndKill(Duration),
     /// The router closes the connection and connects anew.
     Reconnect,
+    /// Its clock is set: so many seconds off the right time.
+    Clock(i64),
 }
 
 impl fmt::Display for Fault {
@@ -52,6 +54,7 @@ impl fmt::Display for Fault {
             Self::Pause(length) => write!(f, "paused for {length:?}"),
             Self::PauseAndKill(length) => write!(f, "paused for {length:?} and killed"),
             Self::Reconnect => write!(f, "reconnects"),
+            Self::Clock(seconds) => write!(f, "its clock is set to {seconds} s off"),
         }
     }
 }
@@ -60,7 +63,7 @@ impl Fault {
     pub(crate) fn length(self) -> Duration {
         match self {
             Self::Kill(length) | Self::Pause(length) | Self::PauseAndKill(length) => length,
-            Self::Reconnect => Duration::ZERO,
+            Self::Reconnect | Self::Clock(_) => Duration::ZERO,
         }
     }
 }
@@ -104,6 +107,32 @@ pub(crate) fn schedule(random: &mut Random, cast: Cast, length: Duration) -> Vec
         at += random.mostly_short(100, 3000);
     }
     acts
+}
+
+/// Of one collector and two ingesters: clocks that are set forward and back, and daemons that are
+/// killed and sessions that begin by clocks that are wrong. In the end three are.
+pub(crate) fn clocks(sessions: usize) -> Vec<Act> {
+    let at =
+        |seconds: f64, target, fault| Act { at: Duration::from_secs_f64(seconds), target, fault };
+    let reconnect =
+        |seconds, number: usize| at(seconds, Target::Session(number % sessions), Fault::Reconnect);
+    let (collector, kill) = (Target::Collector(0), Fault::Kill(Duration::from_secs(1)));
+    vec![
+        at(1.0, collector, Fault::Clock(7200)),
+        reconnect(3.0, 0),
+        at(4.5, collector, Fault::Clock(0)),
+        reconnect(6.0, 1),
+        at(7.5, collector, Fault::Clock(-3600)),
+        at(8.0, Target::Ingester(0), Fault::Clock(3600)),
+        at(8.5, Target::Ingester(1), Fault::Clock(-7200)),
+        reconnect(9.0, 2),
+        at(11.0, collector, kill),
+        at(13.0, Target::Ingester(0), kill),
+        at(15.0, collector, Fault::Clock(5400)),
+        reconnect(17.0, 3),
+        at(19.0, Target::Ingester(1), kill),
+        at(21.0, collector, Fault::Clock(-1800)),
+    ]
 }
 
 fn target(random: &mut Random, cast: Cast) -> Target {

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -50,7 +50,8 @@ impl Servers {
 
     /// A topic and a database of a round's own.
     pub(crate) async fn bed(&self) -> Bed {
-        Bed::with(self.kafka.kafka().clone(), self.database().await, PARTITIONS).await
+        let kafka = self.kafka.kafka().clone();
+        Bed::by_the_brokers_clock(kafka, self.database().await, PARTITIONS).await
     }
 
     /// The same topic, into another database.
@@ -98,18 +99,19 @@ pub(crate) struct World {
 
 impl World {
     /// Starts as many collectors and ingesters as are cast, and the routers, whose streams
-    /// take so many milliseconds.
+    /// take so many milliseconds; with clocks of their own by a library.
     pub(crate) async fn start(
         servers: &Arc<Servers>,
         routers: &[Router],
         cast: Cast,
         pace: (u64, u64),
+        clocks: Option<PathBuf>,
         mut random: Random,
         logs: &Path,
     ) -> Self {
         std::fs::create_dir_all(logs).expect("a directory for logs");
         let bed = servers.bed().await;
-        let group = Group::new();
+        let group = Group::new(clocks);
         let addresses: Arc<[SocketAddr]> = (0..cast.collectors).map(address).collect();
         let collectors = addresses.iter().enumerate().map(|(number, address)| {
             let name = Target::Collector(number).to_string();
@@ -289,6 +291,7 @@ async fn suffer(daemon: &Daemon, fault: Fault) {
             daemon.kill();
             daemon.start_again();
         }
+        Fault::Clock(seconds) => daemon.set_clock(seconds),
         Fault::Kill(_) | Fault::Reconnect => {
             daemon.kill();
             sleep(fault.length()).await;

@@ -89,9 +89,24 @@ impl Bed {
     }
 
     pub async fn with(kafka: Kafka, database: Database, partitions: i32) -> Self {
+        Self::with_topic(kafka, database, partitions, &[]).await
+    }
+
+    /// With a topic as collectors make it: each event has the time at which the broker took it.
+    pub async fn by_the_brokers_clock(kafka: Kafka, database: Database, partitions: i32) -> Self {
+        let properties = [("message.timestamp.type", "LogAppendTime")];
+        Self::with_topic(kafka, database, partitions, &properties).await
+    }
+
+    async fn with_topic(
+        kafka: Kafka,
+        database: Database,
+        partitions: i32,
+        properties: &[(&str, &str)],
+    ) -> Self {
         let topic = topic("events");
         let dead_letter = format!("{topic}-dead");
-        kafka.create_topic(&topic, partitions).await.unwrap();
+        kafka.create_topic_with(&topic, partitions, properties).await.unwrap();
         kafka.create_topic(&dead_letter, 1).await.unwrap();
         let bed = Self { group: topic.clone(), kafka, database, topic, dead_letter, partitions };
         bed.migrate();

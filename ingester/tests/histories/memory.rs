@@ -64,7 +64,8 @@ impl Names {
 
 fn append(event: &Event, peer: usize, rows: &mut Rows) {
     let peer = PeerSlot(u32::try_from(peer).unwrap());
-    encode(event, 0, RouterSlot(0), Some(peer), rows).unwrap();
+    let logged = i64::try_from(event.received_at).unwrap();
+    encode(event, 0, logged, RouterSlot(0), Some(peer), rows).unwrap();
 }
 
 /// What a row of history is found by: peer, session, sequence and route.

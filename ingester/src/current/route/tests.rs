@@ -17,6 +17,8 @@ struct Story {
     route: Option<RouteState>,
     time: i64,
     router_time: Option<i64>,
+    /// The session whose collector's clock is an hour ahead.
+    ahead: Option<i64>,
 }
 
 impl Story {
@@ -27,7 +29,8 @@ impl Story {
             session,
             sequence: self.time / 1_000_000,
             peer_sequence: 0,
-            time: self.time,
+            time: self.time + if self.ahead == Some(session) { 3_600_000_000 } else { 0 },
+            logged: self.time,
             router_time: self.router_time,
         }
     }
@@ -482,4 +485,37 @@ fn what_says_nothing_of_the_peer_ends_nothing_that_another_session_holds() {
         story.peer.down(&place, reason as i32);
         assert_eq!(story.current(), Some(V1), "{reason:?}");
     }
+}
+
+#[test]
+fn the_clocks_of_collectors_may_disagree() {
+    let mut story = Story { ahead: Some(1), ..Story::default() };
+    story.up(1);
+    assert_eq!(story.say(1, Some(V1)), "new");
+    story.dump_over(1);
+    // Its collector is dead, and the router has come back to another.
+    story.up(2);
+    assert_eq!(story.say(2, Some(V2)), "changed");
+    assert_eq!(story.current(), Some(V2));
+    story.dump_over(2);
+    assert_eq!(story.current(), Some(V2));
+    // What came after the dump is there, whatever time that was by the first one's clock.
+    story.route = None;
+    story.up(3);
+    assert_eq!(story.say(3, Some(V1)), "new");
+    assert_eq!(story.current(), Some(V1));
+}
+
+#[test]
+fn a_dump_by_a_clock_that_is_ahead_spares_what_comes_after_it() {
+    let mut story = Story { ahead: Some(1), ..Story::default() };
+    story.up(1);
+    story.dump_over(1);
+    story.up(2);
+    assert_eq!(story.say(2, Some(V1)), "new");
+    assert_eq!(story.current(), Some(V1));
+    // And that of the other replaces it, which began later.
+    story.up_again(2);
+    story.dump_over(2);
+    assert_eq!(story.peer.dumps.values().map(|dump| dump.session).collect::<Vec<_>>(), [2]);
 }
