@@ -47,14 +47,19 @@ impl Writer {
         }
     }
 
+    /// A varint that is nearly always one octet.
+    #[inline]
+    fn short(&mut self, value: u64) {
+        match value {
+            #[allow(clippy::cast_possible_truncation, reason = "below 0x80")]
+            0..0x80 => self.buffer.push(value as u8),
+            _ => self.varint(value),
+        }
+    }
+
     #[inline]
     fn key(&mut self, field: u32, wire_type: WireType) {
-        let key = u64::from(field) << 3 | wire_type as u64;
-        match key {
-            #[allow(clippy::cast_possible_truncation, reason = "below 0x80")]
-            0..0x80 => self.buffer.push(key as u8),
-            _ => self.varint(key),
-        }
+        self.short(u64::from(field) << 3 | wire_type as u64);
     }
 
     /// An integer, unless zero.
@@ -84,7 +89,7 @@ impl Writer {
     #[inline]
     pub fn optional_bytes(&mut self, field: u32, value: &[u8]) {
         self.key(field, WireType::LengthDelimited);
-        self.varint(value.len() as u64);
+        self.short(value.len() as u64);
         self.buffer.extend_from_slice(value);
     }
 
@@ -144,6 +149,13 @@ impl Writer {
         let start = self.buffer.len();
         fields(self);
         let length = self.buffer.len() - start;
+        if N == 1
+            && let length @ ..0x80 = length
+            && let Some(place) = self.buffer.get_mut(place)
+        {
+            *place = length.to_le_bytes()[0];
+            return;
+        }
         let takes = encoded_len_varint(length as u64);
         if takes != N {
             let end = place + takes + length;

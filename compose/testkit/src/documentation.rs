@@ -24,3 +24,93 @@ pub fn check_section(page: &str, name: &str, said: &str) {
     }
     assert_eq!(section, said, "run this test with {WRITE}=1 and look at what it wrote");
 }
+
+/// A command that the documentation gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenCommand {
+    /// On which page.
+    pub page: String,
+    /// Its words, as a shell without quotes has them.
+    pub words: Vec<String>,
+}
+
+impl GivenCommand {
+    /// Whether a word stands for another, such as FILE.
+    #[must_use]
+    pub fn has_a_place(&self) -> bool {
+        let stands = |word: &String| word.bytes().all(|octet| octet.is_ascii_uppercase());
+        self.words.iter().any(stands)
+    }
+}
+
+/// Every command of the README and of `docs/`: those in blocks for the shell, and those of this
+/// program in the text.
+///
+/// # Panics
+/// The pages cannot be read.
+#[must_use]
+pub fn commands(program: &str) -> Vec<GivenCommand> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let pages = fs::read_dir(root.join("docs")).expect("the documentation");
+    let pages = pages.map(|entry| entry.expect("a page").path());
+    let mut all = Vec::new();
+    for path in pages.chain([root.join("README.md")]).filter(|path| path.is_file()) {
+        let text = fs::read_to_string(&path).expect("a page of text");
+        let page = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let page = page.unwrap_or_default();
+        let words = in_blocks(&text).into_iter().chain(in_text(&text, program));
+        all.extend(words.map(|words| GivenCommand { page: page.clone(), words }));
+    }
+    all
+}
+
+/// The lines of blocks that begin with ```` ```sh ````, without comments, and those that go on as
+/// one.
+fn in_blocks(text: &str) -> Vec<Vec<String>> {
+    let blocks = text.split("\n```sh\n").skip(1);
+    let blocks = blocks.map(|rest| rest.split_once("\n```").map_or(rest, |(block, _)| block));
+    let mut commands = Vec::new();
+    for block in blocks {
+        for line in block.replace("\\\n", " ").lines() {
+            let line = line.split_once(" #").map_or(line, |(line, _)| line);
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            if !words.is_empty() && !line.starts_with('#') {
+                commands.push(words);
+            }
+        }
+    }
+    commands
+}
+
+/// What stands between backquotes and begins with the program.
+fn in_text(text: &str, program: &str) -> Vec<Vec<String>> {
+    let begin = format!("`{program} ");
+    let commands = text.split(&begin).skip(1).filter_map(|rest| rest.split_once('`'));
+    let words = commands.map(|(command, _)| {
+        let words = command.split_whitespace().map(str::to_owned);
+        [program.to_owned()].into_iter().chain(words).collect()
+    });
+    words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_found_in_blocks_and_in_the_text() {
+        let text = "Say `run it --now`, or\n\n```sh\nrun a \\\n    b   # why\n# no\n\nls\n```\n";
+        assert_eq!(in_blocks(text), [vec!["run", "a", "b"], vec!["ls"]]);
+        assert_eq!(in_text(text, "run"), [vec!["run", "it", "--now"]]);
+    }
+
+    #[test]
+    fn each_program_of_the_documentation_is_run_or_it_is_said_why_not() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/stack.md");
+        let page = fs::read_to_string(path).unwrap();
+        for GivenCommand { page: on, words } in commands("make") {
+            let program = words[0].as_str();
+            assert!(page.contains(&format!("`{program}`")), "{program} of {on} is not in stack.md");
+        }
+    }
+}
