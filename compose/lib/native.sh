@@ -247,7 +247,7 @@ native_up() {
 
 native_remove() {
     local data=${postgres_root:?}/var/lib/ribstream/${name:?}
-    ! mountpoint -q "$data" || umount "$data"
+    ! mountpoint -q "$data" || umount -l "$data"
     rm -rf "${instance:?}" "$data"
 }
 
