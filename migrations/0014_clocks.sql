@@ -1,6 +1,7 @@
 -- Collectors have clocks of their own, which may be wrong, or be set. What different sessions told
 -- is compared by when it came into the topic: that is one clock, the brokers', where the topic has
--- their time.
+-- their time. What one collector sends in one batch has one such time; receive times tell there
+-- which was first.
 
 alter table routes add column heard_logged timestamptz;
 alter table evpn_routes add column heard_logged timestamptz;
@@ -34,7 +35,8 @@ begin
             raise exception 'the view % is not as migration 4 made it', name;
         end if;
         execute format('create or replace view %I as %s', name,
-            replace(body, was, 'coalesce(r.heard_logged, r.heard) >= coalesce(d.logged, d.began)'));
+            replace(body, was, '(coalesce(r.heard_logged, r.heard), r.heard) '
+                '>= (coalesce(d.logged, d.began), d.began)'));
     end loop;
 end
 $$;

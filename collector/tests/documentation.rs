@@ -2,10 +2,9 @@
 
 use std::{fs, path::Path};
 
-use clap::{Parser as _, error::ErrorKind};
 use ribstream_collector::{config::Cli, metrics::Metrics};
 use ribstream_runtime::config;
-use ribstream_testkit::documentation::{check_section, commands};
+use ribstream_testkit::documentation::{check_commands, check_section};
 
 /// Every Rust source of the collector, its tests included.
 fn sources(directory: &Path, all: &mut String) {
@@ -49,19 +48,5 @@ fn the_metrics_reference_is_what_is_registered() {
 
 #[test]
 fn every_command_of_the_documentation_is_one() {
-    const PROGRAM: &str = "ribstream-collector";
-    let commands = commands(PROGRAM);
-    let ours = commands.iter().filter(|command| command.words[0] == PROGRAM);
-    let mut count = 0;
-    for command in ours {
-        match Cli::try_parse_from(&command.words) {
-            Ok(_) => {}
-            // In the text not all is said, or only what is to be put there.
-            Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {}
-            Err(error) if error.kind() == ErrorKind::ValueValidation && command.has_a_place() => {}
-            Err(error) => panic!("{command:?}: {error}"),
-        }
-        count += 1;
-    }
-    assert!(count > 5, "{count}");
+    check_commands::<Cli>("ribstream-collector");
 }

@@ -99,7 +99,8 @@ async fn step(
                  and (r.withdrawn < past.time or e.ended < past.time \
                      or d.ended < past.time and case when r.heard_session = d.session \
                          then r.heard_sequence <= d.sequence \
-                         else coalesce(r.heard_logged, r.heard) < coalesce(d.logged, d.began) \
+                         else (coalesce(r.heard_logged, r.heard), r.heard) \
+                             < (coalesce(d.logged, d.began), d.began) \
                          end) \
              for update of r skip locked))"
     );

@@ -132,6 +132,23 @@ async fn a_router_with_two_collectors_is_shown_and_counted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_sessions_that_came_into_the_topic_at_once_the_later_dump_counts() {
+    let bed = Bed::new(1).await;
+    let mut first = Speaker::new(1, 1);
+    let mut second = later(&first);
+    let announced = [up(&mut first), first.announce(1..=2)];
+    let dumped = [up(&mut second), second.announce(2..=3), dump_over(&mut second)];
+    bed.store(&[&announced[..], &dumped].concat()).await;
+    // As one batch of a collector has it, which Kafka has kept waiting.
+    let mut connection = bed.database.connect().await.unwrap();
+    for table in ["rib_dumps set logged", "peer_holds set logged", "routes set heard_logged"] {
+        let sql = format!("update {table} = '2026-05-28 14:00Z'");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    }
+    assert_eq!(bed.text(HELD).await, "10.0.2.0 10.0.3.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_in_mid_session_is_no_change() {
     let bed = Bed::new(1).await;
     let mut router = Speaker::new(1, 1);

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use clap::{Parser, error::ErrorKind};
+
 /// Set to write the sections instead of comparing them.
 const WRITE: &str = "RIBSTREAM_WRITE_DOCS";
 
@@ -25,19 +27,40 @@ pub fn check_section(page: &str, name: &str, said: &str) {
     assert_eq!(section, said, "run this test with {WRITE}=1 and look at what it wrote");
 }
 
+/// Parses every command line of `program` that the documentation gives, in a block for the shell or
+/// in the text.
+///
+/// # Panics
+/// One is none, or there are hardly any.
+pub fn check_commands<P: Parser>(program: &str) {
+    let commands = commands(program);
+    let ours = commands.iter().filter(|command| command.words[0] == program);
+    let mut count = 0;
+    for command in ours {
+        match P::try_parse_from(&command.words) {
+            Ok(_) => {}
+            // In the text not all is said, or only what is to be put there.
+            Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {}
+            Err(error) if error.kind() == ErrorKind::ValueValidation && command.has_a_place() => {}
+            Err(error) => panic!("{command:?}: {error}"),
+        }
+        count += 1;
+    }
+    assert!(count > 5, "{count} commands of {program}");
+}
+
 /// A command that the documentation gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GivenCommand {
+struct GivenCommand {
     /// On which page.
-    pub page: String,
+    page: String,
     /// Its words, as a shell without quotes has them.
-    pub words: Vec<String>,
+    words: Vec<String>,
 }
 
 impl GivenCommand {
     /// Whether a word stands for another, such as FILE.
-    #[must_use]
-    pub fn has_a_place(&self) -> bool {
+    fn has_a_place(&self) -> bool {
         let stands = |word: &String| word.bytes().all(|octet| octet.is_ascii_uppercase());
         self.words.iter().any(stands)
     }
@@ -45,11 +68,7 @@ impl GivenCommand {
 
 /// Every command of the README and of `docs/`: those in blocks for the shell, and those of this
 /// program in the text.
-///
-/// # Panics
-/// The pages cannot be read.
-#[must_use]
-pub fn commands(program: &str) -> Vec<GivenCommand> {
+fn commands(program: &str) -> Vec<GivenCommand> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let pages = fs::read_dir(root.join("docs")).expect("the documentation");
     let pages = pages.map(|entry| entry.expect("a page").path());

@@ -93,6 +93,16 @@ pub struct Dump {
     pub ended: i64,
 }
 
+impl Dump {
+    /// When it began, to be compared with what other sessions told: by when that came into the
+    /// topic. Of events that came at once, which is what one collector sends in one batch, the
+    /// receive times tell which was first.
+    #[must_use]
+    pub fn when(&self) -> (i64, i64) {
+        (self.logged, self.began)
+    }
+}
+
 /// Events of a peer that are missing in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
@@ -253,7 +263,7 @@ impl PeerState {
             ended: place.time,
         };
         // One that began earlier and took longer leaves out nothing that this one has not.
-        if self.dumps.get(&table).is_some_and(|known| known.logged > dump.logged) {
+        if self.dumps.get(&table).is_some_and(|known| known.when() > dump.when()) {
             return;
         }
         self.dumps.insert(table, dump);

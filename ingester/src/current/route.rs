@@ -137,7 +137,7 @@ impl RouteState {
                 if self.heard_session == dump.session {
                     self.heard_sequence > dump.sequence
                 } else {
-                    self.heard_logged >= dump.logged
+                    (self.heard_logged, self.heard) >= dump.when()
                 }
             })
     }
@@ -191,7 +191,7 @@ pub fn apply(
         };
         return Outcome::Row(tail(change));
     }
-    if !leads && known.is_past(place, hold.logged) {
+    if !leads && known.is_past(place, (hold.logged, hold.began)) {
         return Outcome::Past;
     }
     known.news(statement, peer, current)
@@ -199,8 +199,11 @@ pub fn apply(
 
 impl RouteState {
     /// Whether a session other than the leader is only catching up with what is known.
-    fn is_past(&mut self, place: &Place, hold_began: i64) -> bool {
-        if self.logged < hold_began {
+    /// `hold_began` as [`Dump::when`].
+    ///
+    /// [`Dump::when`]: super::peer::Dump::when
+    fn is_past(&mut self, place: &Place, hold_began: (i64, i64)) -> bool {
+        if (self.logged, self.withdrawn.unwrap_or(self.since)) < hold_began {
             return false;
         }
         if let (Some(known), Some(said)) = (self.router_time, place.router_time)

@@ -63,7 +63,7 @@ const SEED: [&str; 9] = [
         select distinct on (peer_id, view, afi, safi)
             peer_id, view, afi, safi, session, sequence, began, time, logged
         from dump_events join new_peers n using (peer_id)
-        order by peer_id, view, afi, safi, coalesce(logged, began) desc, time desc",
+        order by peer_id, view, afi, safi, coalesce(logged, began) desc, began desc, time desc",
     "insert into event_gaps
         select g.* from public.event_gaps g join new_peers n using (peer_id)
         where g.time < n.first",

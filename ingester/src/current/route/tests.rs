@@ -19,6 +19,8 @@ struct Story {
     router_time: Option<i64>,
     /// The session whose collector's clock is an hour ahead.
     ahead: Option<i64>,
+    /// All comes into the topic at once.
+    at_once: bool,
 }
 
 impl Story {
@@ -30,7 +32,7 @@ impl Story {
             sequence: self.time / 1_000_000,
             peer_sequence: 0,
             time: self.time + if self.ahead == Some(session) { 3_600_000_000 } else { 0 },
-            logged: self.time,
+            logged: if self.at_once { 7 } else { self.time },
             router_time: self.router_time,
         }
     }
@@ -518,4 +520,24 @@ fn a_dump_by_a_clock_that_is_ahead_spares_what_comes_after_it() {
     story.up_again(2);
     story.dump_over(2);
     assert_eq!(story.peer.dumps.values().map(|dump| dump.session).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn of_what_comes_into_the_topic_at_once_receive_times_tell_what_was_first() {
+    let mut story = Story { at_once: true, ..Story::default() };
+    story.up(1);
+    story.up(2);
+    for (session, said) in [(1, "new"), (2, "echo")] {
+        assert_eq!(story.say(session, Some(V1)), said);
+    }
+    assert_eq!(story.say(1, Some(V2)), "changed");
+    assert_eq!(story.say(1, Some(V1)), "changed");
+    // It would have two steps to go, but that it came up after them.
+    story.down(2);
+    story.up(2);
+    assert_eq!(story.say(2, Some(V2)), "changed");
+    // A dump that began after that, and has not the route.
+    story.up(3);
+    story.dump_over(3);
+    assert_eq!(story.current(), None);
 }
